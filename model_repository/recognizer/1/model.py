@@ -1,0 +1,139 @@
+"""Triton's side of the recognizer: tensors in, `framelens_triton.recognition` over all requests at once, tensors out."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import triton_python_backend_utils as pb_utils
+from framelens_triton.images.boxes import Box
+from framelens_triton.images.decode import Limits
+from framelens_triton.images.errors import PictureError
+from framelens_triton.images.resize import Pixels
+from framelens_triton.models import ModelRepository
+from framelens_triton.recognition import EngineUnavailable, Recognition, Recognizer, Request
+
+_DETECTOR = "detector"
+
+
+class TritonPythonModel:
+    """One instance: recognises whatever Triton hands it at once as one batch."""
+
+    def initialize(self, args: dict[str, str]) -> None:
+        # The argument is this model's own folder; the engines lie beside it.
+        self._recognizer = Recognizer(ModelRepository(Path(args["model_repository"]).parent), BlsEngines())
+
+    def execute(self, requests: list[Any]) -> list[Any]:
+        responses: list[Any] = [None] * len(requests)
+        pictures: dict[int, list[Request]] = {}
+        for index, request in enumerate(requests):
+            try:
+                pictures[index] = _read(request)
+            except _Refused as refused:
+                responses[index] = refused.response
+        flat, clock = self._recognizer.recognize([picture for batch in pictures.values() for picture in batch])
+        stages_ms = np.array(list(clock.stages_ms.values()), np.float32)
+        at = 0
+        for index, batch in pictures.items():
+            responses[index] = _respond(requests[index], flat[at : at + len(batch)], stages_ms)
+            at += len(batch)
+        return responses
+
+    def finalize(self) -> None:
+        self._recognizer.close()
+
+
+class BlsEngines:
+    """The engines beside this model, called inside Triton."""
+
+    def infer(self, model: str, images: Pixels, outputs: Sequence[str]) -> dict[str, npt.NDArray[np.generic]]:
+        request = pb_utils.InferenceRequest(
+            model_name=model,
+            requested_output_names=list(outputs),
+            inputs=[pb_utils.Tensor("images", images)],
+        )
+        response = request.exec()
+        if response.has_error():
+            raise EngineUnavailable(model, response.error().message())
+        return {tensor.name(): tensor.as_numpy() for tensor in response.output_tensors()}
+
+
+class _Refused(Exception):
+    """A request that is not looked at; its answer is an error of the whole request."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.response = pb_utils.InferenceResponse(error=pb_utils.TritonError(message, code))
+
+
+def _read(request: Any) -> list[Request]:  # noqa: ANN401
+    """The pictures of one request; `regions`, when given, applies to each picture of its row."""
+    if request.is_cancelled():
+        raise _Refused("the caller has gone", pb_utils.TritonError.CANCELLED)
+    parameters = json.loads(request.parameters() or "{}")
+    if not parameters.get("embedder"):
+        raise _Refused("parameter `embedder` is missing; name the embedder model", pb_utils.TritonError.INVALID_ARG)
+    limits = Limits()
+    limits = Limits(
+        max_bytes=int(parameters.get("max_bytes", limits.max_bytes)),
+        max_pixels=int(parameters.get("max_pixels", limits.max_pixels)),
+    )
+    regions = pb_utils.get_input_tensor_by_name(request, "regions")
+    crops = "crops" in request.requested_output_names()
+    return [
+        Request(
+            data=bytes(data),
+            detector=parameters.get("detector", _DETECTOR),
+            embedder=parameters["embedder"],
+            regions=None if regions is None else tuple(Box(*map(float, box)) for box in regions.as_numpy()[row]),
+            min_score=float(parameters.get("min_score", Request.min_score)),
+            max_objects=int(parameters.get("max_objects", Request.max_objects)),
+            keep_crops=crops,
+            limits=limits,
+        )
+        for row, data in enumerate(pb_utils.get_input_tensor_by_name(request, "picture").as_numpy()[:, 0])
+    ]
+
+
+def _respond(request: Any, results: list[Recognition], stages_ms: npt.NDArray[np.float32]) -> Any:  # noqa: ANN401
+    wanted = set(request.requested_output_names())
+    tensors = _tensors(results)
+    tensors["stages_ms"] = np.tile(stages_ms, (len(results), 1))
+    return pb_utils.InferenceResponse(
+        [pb_utils.Tensor(name, tensor) for name, tensor in tensors.items() if name in wanted]
+    )
+
+
+def _tensors(results: list[Recognition]) -> dict[str, npt.NDArray[Any]]:
+    pictures, rows = len(results), max(1, *(len(result.objects) for result in results), 1)
+    found = [(at, row, item) for at, result in enumerate(results) for row, item in enumerate(result.objects)]
+    width = max((item.embedding.size for *_, item in found if item.embedding is not None), default=1)
+    boxes, scores = np.zeros((pictures, rows, 4), np.float32), np.zeros((pictures, rows), np.float32)
+    embeddings = np.zeros((pictures, rows, width), np.float32)
+    labels, crops = np.full((pictures, rows), b"", np.object_), np.full((pictures, rows), b"", np.object_)
+    for at, row, item in found:
+        boxes[at, row], scores[at, row] = item.box, item.score
+        labels[at, row], crops[at, row] = item.label.encode(), item.crop
+        if item.embedding is not None:
+            embeddings[at, row, : item.embedding.size] = item.embedding
+    sizes = [(r.picture.width, r.picture.height) if r.picture else (0, 0) for r in results]
+    return {
+        "count": np.array([[0 if r.error else len(r.objects)] for r in results], np.int32),
+        "boxes": boxes,
+        "labels": labels,
+        "scores": scores,
+        "embeddings": embeddings,
+        "crops": crops,
+        "picture_size": np.array(sizes, np.int32),
+        "engines": np.array([[json.dumps(r.engines).encode()] for r in results], np.object_),
+        "error": np.array([[_error(r.error)] for r in results], np.object_),
+    }
+
+
+def _error(error: PictureError | EngineUnavailable | None) -> bytes:
+    if error is None:
+        return b""
+    reason = error.reason if isinstance(error, PictureError) else "TRITON_UNAVAILABLE"
+    return json.dumps({"reason": reason, "message": str(error)}).encode()

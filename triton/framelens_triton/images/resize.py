@@ -1,0 +1,74 @@
+"""Antialiased resizing of frames and crops to an engine's input: one filter for ingest, query and calibration.
+
+Pillow's bilinear filter widens with the reduction, so no pixel of the source is skipped. A resize without that
+costs far more accuracy than a smaller engine does: cosine down to .86 against the same crop resized well.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from framelens_triton.images.boxes import Box
+
+Pixels = npt.NDArray[np.uint8]
+
+# The grey that YOLO-style detectors are trained with around a letterboxed picture.
+_PAD = (114, 114, 114)
+
+
+class Fit(StrEnum):
+    """How a picture of another aspect becomes an engine's input."""
+
+    STRETCH = "stretch"
+    LETTERBOX = "letterbox"
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the picture lies in the engine's input, in 0..1 of it."""
+
+    x: float = 0.0
+    y: float = 0.0
+    width: float = 1.0
+    height: float = 1.0
+
+    def to_picture(self, boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Boxes [n, 4] in 0..1 of the input, as boxes in 0..1 of the picture, clipped."""
+        offset = np.array([self.x, self.y, self.x, self.y], np.float32)
+        extent = np.array([self.width, self.height, self.width, self.height], np.float32)
+        return ((boxes - offset) / extent).clip(0, 1)
+
+
+def frame_to_input(frame: Image.Image, height: int, width: int, fit: Fit) -> tuple[Pixels, Placement]:
+    """A whole frame as uint8 [height, width, 3], and where it lies in there."""
+    if fit is Fit.STRETCH:
+        return np.asarray(frame.resize((width, height), Image.Resampling.BILINEAR)), Placement()
+    scale = min(width / frame.width, height / frame.height)
+    inner = (max(1, round(frame.width * scale)), max(1, round(frame.height * scale)))
+    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+    padded = Image.new("RGB", (width, height), _PAD)
+    padded.paste(frame.resize(inner, Image.Resampling.BILINEAR), (left, top))
+    return np.asarray(padded), Placement(left / width, top / height, inner[0] / width, inner[1] / height)
+
+
+def crop_to_input(picture: Image.Image, box: Box, height: int, width: int, fit: Fit) -> Pixels:
+    """Exactly the box of a picture, to a fraction of a pixel, as uint8 [height, width, 3]."""
+    if fit is Fit.STRETCH:
+        return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR, box=_in_pixels(picture, box)))
+    return frame_to_input(cut(picture, box), height, width, fit)[0]
+
+
+def cut(picture: Image.Image, box: Box, max_side: int | None = None) -> Image.Image:
+    """The box of a picture as a picture of its own, at its own resolution or reduced to `max_side`."""
+    x_min, y_min, x_max, y_max = _in_pixels(picture, box)
+    scale = 1.0 if max_side is None else min(1.0, max_side / max(x_max - x_min, y_max - y_min))
+    size = (max(1, round((x_max - x_min) * scale)), max(1, round((y_max - y_min) * scale)))
+    return picture.resize(size, Image.Resampling.BILINEAR, box=(x_min, y_min, x_max, y_max))
+
+
+def _in_pixels(picture: Image.Image, box: Box) -> tuple[float, float, float, float]:
+    width, height = picture.size
+    return box.x_min * width, box.y_min * height, min(box.x_max, 1) * width, min(box.y_max, 1) * height

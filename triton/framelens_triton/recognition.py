@@ -1,0 +1,224 @@
+"""The stages of recognition over a batch of pictures: decode, resize, detect, NMS, crop, embed.
+
+Every stage handles all pictures of the batch together. A picture that cannot be used leaves the batch with its error;
+the others go on. The engines are reached through one seam, `Engines`, so the same stages run inside Triton and, for
+measuring, in one process.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from framelens_triton.images.boxes import Box, checked_region
+from framelens_triton.images.decode import Limits, Picture, decode
+from framelens_triton.images.encode import CROP_MAX_SIDE, encode_crop
+from framelens_triton.images.errors import PictureError
+from framelens_triton.images.nms import nms
+from framelens_triton.images.resize import Pixels, crop_to_input, cut, frame_to_input
+from framelens_triton.models import EngineInput, ModelRepository
+
+DETECTOR_OUTPUTS = ("boxes", "scores", "labels", "build")
+EMBEDDER_OUTPUTS = ("embedding", "build")
+STAGES = ("decode", "resize", "detect", "nms", "crop", "embed")
+# Boxes of one label that overlap more than this are one object (the TF detection zoo's value for SSD).
+NMS_IOU = 0.6
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class EngineUnavailable(Exception):
+    """An engine that a picture needs is not loaded or failed; `model` names it."""
+
+    def __init__(self, model: str, message: str) -> None:
+        super().__init__(f"engine {model}: {message}")
+        self.model = model
+
+
+class Engines(Protocol):
+    """Runs one engine on uint8 [n, height, width, 3], n <= its max batch size; raises EngineUnavailable."""
+
+    def infer(self, model: str, images: Pixels, outputs: Sequence[str]) -> dict[str, npt.NDArray[np.generic]]: ...
+
+
+@dataclass(frozen=True)
+class Request:
+    """One picture and what is asked of it; with regions, nothing is detected."""
+
+    data: bytes
+    detector: str
+    embedder: str
+    regions: tuple[Box, ...] | None = None
+    min_score: float = 0.3
+    max_objects: int = 8
+    keep_crops: bool = False
+    limits: Limits = Limits()
+
+
+@dataclass
+class FoundObject:
+    label: str
+    score: float
+    box: Box
+    embedding: npt.NDArray[np.float32] | None = None
+    crop: bytes = b""
+
+
+@dataclass
+class Recognition:
+    """What was found in one picture, or why it was not looked at."""
+
+    request: Request
+    picture: Picture | None = None
+    objects: list[FoundObject] = field(default_factory=list)
+    # Model name to the version that answered.
+    engines: dict[str, str] = field(default_factory=dict)
+    error: PictureError | EngineUnavailable | None = None
+
+
+class StageClock:
+    """Milliseconds that a batch spent in each stage."""
+
+    def __init__(self) -> None:
+        self.stages_ms = dict.fromkeys(STAGES, 0.0)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.stages_ms[name] += (time.perf_counter() - start) * 1e3
+
+
+class Recognizer:
+    """Recognises batches of pictures with the engines of one model repository."""
+
+    def __init__(self, models: ModelRepository, engines: Engines, threads: int | None = None) -> None:
+        self._models = models
+        self._engines = engines
+        self._pool = ThreadPoolExecutor(threads or os.cpu_count(), thread_name_prefix="picture")
+
+    def recognize(self, requests: Sequence[Request]) -> tuple[list[Recognition], StageClock]:
+        """One result for each request, in their order, and the time that the batch took by stage."""
+        results = [Recognition(request) for request in requests]
+        clock = StageClock()
+        with clock.stage("decode"):
+            self._each(_decode, results)
+        self._detect(results, clock)
+        self._embed(results, clock)
+        return results, clock
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+    def _each(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """Image work releases the GIL, so a batch uses all cores; one picture stays on this thread."""
+        return [work(item) for item in items] if len(items) < 2 else list(self._pool.map(work, items))
+
+    def _detect(self, results: list[Recognition], clock: StageClock) -> None:
+        waiting = [r for r in results if r.error is None and r.request.regions is None]
+        for detector in dict.fromkeys(r.request.detector for r in waiting):
+            self._detect_with(detector, [r for r in waiting if r.request.detector == detector], clock)
+
+    def _detect_with(self, detector: str, results: list[Recognition], clock: StageClock) -> None:
+        try:
+            spec, labels = self._models.engine_input(detector), self._models.labels(detector)
+            with clock.stage("resize"):
+                fitted = self._each(lambda r: frame_to_input(_pixels(r), spec.height, spec.width, spec.fit), results)
+            with clock.stage("detect"):
+                outputs = self._infer(detector, spec, [pixels for pixels, _ in fitted], DETECTOR_OUTPUTS)
+        except (EngineUnavailable, OSError, ValueError) as error:
+            return _fail(results, detector, error)
+        with clock.stage("nms"):
+            for index, (result, (_, placement)) in enumerate(zip(results, fitted, strict=True)):
+                boxes = placement.to_picture(outputs["boxes"][index].astype(np.float32, copy=False))
+                result.objects = _objects(result, boxes, outputs["scores"][index], outputs["labels"][index], labels)
+                result.engines[detector] = self._models.version_of(detector, int(outputs["build"][index, 0]))
+
+    def _embed(self, results: list[Recognition], clock: StageClock) -> None:
+        for embedder in dict.fromkeys(r.request.embedder for r in results if r.error is None):
+            wanted = [r for r in results if r.error is None and r.request.embedder == embedder and r.objects]
+            if wanted:
+                self._embed_with(embedder, wanted, clock)
+
+    def _embed_with(self, embedder: str, results: list[Recognition], clock: StageClock) -> None:
+        pairs = [(result, found) for result in results for found in result.objects]
+        try:
+            spec = self._models.engine_input(embedder)
+            with clock.stage("crop"):
+                crops = self._each(
+                    lambda pair: crop_to_input(_pixels(pair[0]), pair[1].box, spec.height, spec.width, spec.fit), pairs
+                )
+                self._each(_keep_crop, [pair for pair in pairs if pair[0].request.keep_crops])
+            with clock.stage("embed"):
+                outputs = self._infer(embedder, spec, crops, EMBEDDER_OUTPUTS)
+        except (EngineUnavailable, OSError, ValueError) as error:
+            return _fail(results, embedder, error)
+        for index, (result, found) in enumerate(pairs):
+            found.embedding = outputs["embedding"][index].astype(np.float32, copy=False)
+            result.engines[embedder] = self._models.version_of(embedder, int(outputs["build"][index, 0]))
+
+    def _infer(
+        self, model: str, spec: EngineInput, images: list[Pixels], outputs: Sequence[str]
+    ) -> dict[str, npt.NDArray[np.generic]]:
+        """All images through one engine, in as few calls as its batch size allows."""
+        step = max(1, spec.max_batch_size)
+        batches = [np.stack(images[at : at + step]) for at in range(0, len(images), step)]
+        parts = [self._engines.infer(model, batch, outputs) for batch in batches]
+        return parts[0] if len(parts) == 1 else {k: np.concatenate([part[k] for part in parts]) for k in outputs}
+
+
+def _decode(result: Recognition) -> None:
+    request = result.request
+    try:
+        result.picture = decode(request.data, request.limits, request.regions)
+        if request.regions is not None:
+            size = result.picture.width, result.picture.height
+            result.objects = [FoundObject("", 1.0, checked_region(region, *size)) for region in request.regions]
+    except PictureError as error:
+        result.error = error
+
+
+def _objects(
+    result: Recognition,
+    boxes: npt.NDArray[np.float32],
+    scores: npt.NDArray[np.generic],
+    label_numbers: npt.NDArray[np.generic],
+    labels: list[str],
+) -> list[FoundObject]:
+    """The candidates of one picture that survive NMS and cover at least one of its pixels."""
+    picture, request = _picture(result), result.request
+    visible = ((boxes[:, 2] - boxes[:, 0]) * picture.width >= 1) & ((boxes[:, 3] - boxes[:, 1]) * picture.height >= 1)
+    boxes, scores = boxes[visible], np.asarray(scores[visible], np.float32)
+    numbers = np.asarray(label_numbers[visible], np.int32)
+    kept = nms(boxes, scores, numbers, iou=NMS_IOU, min_score=request.min_score, max_objects=request.max_objects)
+    return [FoundObject(labels[numbers[i]], float(scores[i]), Box(*map(float, boxes[i]))) for i in kept]
+
+
+def _keep_crop(pair: tuple[Recognition, FoundObject]) -> None:
+    result, found = pair
+    found.crop = encode_crop(cut(_pixels(result), found.box, CROP_MAX_SIDE))
+
+
+def _fail(results: list[Recognition], model: str, error: Exception) -> None:
+    for result in results:
+        result.error = error if isinstance(error, EngineUnavailable) else EngineUnavailable(model, str(error))
+
+
+def _picture(result: Recognition) -> Picture:
+    if result.picture is None:
+        raise AssertionError("a picture that was not decoded reached the engines")
+    return result.picture
+
+
+def _pixels(result: Recognition) -> Image.Image:
+    return _picture(result).pixels
