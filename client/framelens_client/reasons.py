@@ -1,4 +1,4 @@
-"""Why a call failed, in words that a program can match: the `reason` of google.rpc.ErrorInfo and of HTTP error bodies."""
+"""Why a call failed, in words that a program matches: `reason` of google.rpc.ErrorInfo and of HTTP error bodies."""
 
 from enum import StrEnum
 from http import HTTPStatus
@@ -13,7 +13,7 @@ class Reason(StrEnum):
 
     INVALID_ARGUMENT = "INVALID_ARGUMENT"
     INVALID_FILTER = "INVALID_FILTER"
-    INVALID_PAGE_TOKEN = "INVALID_PAGE_TOKEN"
+    INVALID_PAGE_TOKEN = "INVALID_PAGE_TOKEN"  # noqa: S105 (no password)
     INVALID_PICTURE = "INVALID_PICTURE"
     INVALID_PRODUCT = "INVALID_PRODUCT"
     INVALID_REGION = "INVALID_REGION"

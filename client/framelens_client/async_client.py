@@ -1,0 +1,168 @@
+"""The asyncio client."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar, cast
+
+import grpc
+
+from framelens_client import channel, errors
+from framelens_client.calls import Call, Calls
+from framelens_client.health import SERVICES, Health
+from framelens_client.results import (
+    Box,
+    Deletion,
+    Filter,
+    ProductPage,
+    ProductUpsert,
+    Recognition,
+    RegionSearch,
+    StoredProduct,
+    Upsert,
+)
+from framelens_client.settings import Connection, Retries, Timeouts
+
+Result = TypeVar("Result")
+
+
+class AsyncClient:
+    """Client's twin for asyncio: make and use it in one event loop. Every method raises FrameLensError.
+
+    A `timeout_s` replaces the client's default and covers the whole call, retries included. `picture` is an encoded
+    picture or the path of one. Cancelling a task cancels its call on the server.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        token: str | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 (frozen)
+        retries: Retries = Retries(),  # noqa: B008 (frozen)
+    ) -> None:
+        self._connection = Connection(address, token, credentials)
+        self._calls = Calls(timeouts, retries)
+        self._channel = (
+            grpc.aio.secure_channel(address, credentials, channel.OPTIONS)
+            if credentials
+            else grpc.aio.insecure_channel(address, channel.OPTIONS)
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connection; calls in flight are cancelled."""
+        await self._channel.close(None)
+
+    async def recognize(
+        self,
+        picture: bytes | Path,
+        *,
+        top_k: int | None = None,
+        min_score: float | None = None,
+        filter: Filter | None = None,  # noqa: A002 (the contract's word)
+        min_object_score: float | None = None,
+        max_objects: int | None = None,
+        timeout_s: float | None = None,
+    ) -> Recognition:
+        """Finds the objects in a frame and the matches of each."""
+        content = await _content(picture)
+        call = self._calls.recognize(content, top_k, min_score, filter, min_object_score, max_objects)
+        return await self._send(call, timeout_s)
+
+    async def search_region(
+        self,
+        picture: bytes | Path,
+        region: Box,
+        *,
+        top_k: int | None = None,
+        min_score: float | None = None,
+        filter: Filter | None = None,  # noqa: A002 (the contract's word)
+        page_token: str = "",
+        timeout_s: float | None = None,
+    ) -> RegionSearch:
+        """Searches exactly this region; `page_token` of an earlier answer asks for the matches that follow."""
+        call = self._calls.search_region(await _content(picture), region, top_k, min_score, filter, page_token)
+        return await self._send(call, timeout_s)
+
+    async def upsert_products(self, products: Iterable[ProductUpsert], *, timeout_s: float | None = None) -> Upsert:
+        """Adds or replaces 1 to 64 products; the answer says for each whether it is stored."""
+        return await self._send(self._calls.upsert_products(tuple(products)), timeout_s)
+
+    async def delete_products(self, ids: Iterable[str], *, timeout_s: float | None = None) -> Deletion:
+        """Deletes 1 to 1000 products."""
+        return await self._send(self._calls.delete_products(tuple(ids)), timeout_s)
+
+    async def get_product(self, product_id: str, *, timeout_s: float | None = None) -> StoredProduct:
+        """Raises NotFound."""
+        return await self._send(self._calls.get_product(product_id), timeout_s)
+
+    async def list_products(
+        self,
+        *,
+        filter: Filter | None = None,  # noqa: A002 (the contract's word)
+        page_size: int | None = None,
+        page_token: str = "",
+        timeout_s: float | None = None,
+    ) -> ProductPage:
+        """One page of 1 to 1000 products."""
+        return await self._send(self._calls.list_products(filter, page_size, page_token), timeout_s)
+
+    async def all_products(
+        self,
+        *,
+        filter: Filter | None = None,  # noqa: A002 (the contract's word)
+        page_size: int | None = None,
+        timeout_s: float | None = None,
+    ) -> AsyncIterator[StoredProduct]:
+        """Products of all pages, fetched as they are needed; `timeout_s` is for each page."""
+        page_token = ""
+        while True:
+            page = await self.list_products(
+                filter=filter, page_size=page_size, page_token=page_token, timeout_s=timeout_s
+            )
+            for stored in page.products:
+                yield stored
+            page_token = page.next_page_token
+            if not page_token:
+                return
+
+    async def health(self, *, timeout_s: float | None = None) -> Health:
+        """What the gateway says of itself now; never retried. Raises Unreachable."""
+        return Health(*[await self._send(self._calls.health(service), timeout_s) for service in SERVICES])
+
+    async def _send(self, call: Call[Result], timeout_s: float | None) -> Result:
+        deadline = time.monotonic() + (call.timeout_s if timeout_s is None else timeout_s)
+        attempt = 1
+        while True:
+            try:
+                return call.result(await self._attempt(call, deadline - time.monotonic()))
+            except grpc.RpcError as failure:
+                error = errors.of_call(cast(errors.FailedCall, failure))
+                delay = call.retries.next_delay(attempt, error, deadline - time.monotonic())
+                if delay is None:
+                    raise error from failure
+            await asyncio.sleep(delay)
+            attempt += 1
+
+    async def _attempt(self, call: Call[Result], timeout_s: float) -> object:
+        send = self._channel.unary_unary(
+            call.method,
+            request_serializer=type(call.request).SerializeToString,
+            response_deserializer=call.answer.FromString,
+        )
+        return await send(call.request, timeout=timeout_s, metadata=self._connection.metadata)
+
+
+async def _content(picture: bytes | Path) -> bytes:
+    return await asyncio.to_thread(picture.read_bytes) if isinstance(picture, Path) else picture

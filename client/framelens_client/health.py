@@ -1,0 +1,32 @@
+"""What the standard gRPC health service says about the gateway and its two services."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from grpc_health.v1 import health_pb2
+
+SERVICES = ("", "framelens.v1.VisualSearch", "framelens.v1.Catalog")
+
+
+class ServingStatus(StrEnum):
+    SERVING = "SERVING"
+    NOT_SERVING = "NOT_SERVING"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """`gateway` is the process, the other two say whether the parts behind each service answer too."""
+
+    gateway: ServingStatus
+    visual_search: ServingStatus
+    catalog: ServingStatus
+
+    @property
+    def ready(self) -> bool:
+        return {self.gateway, self.visual_search, self.catalog} == {ServingStatus.SERVING}
+
+
+def serving_status(answer: health_pb2.HealthCheckResponse) -> ServingStatus:
+    name = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+    return ServingStatus(name) if name in ServingStatus.__members__ else ServingStatus.UNKNOWN

@@ -1,0 +1,149 @@
+"""Conversion between the typed values of results.py and the messages of the contract."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.message import Message
+
+from framelens_client import results
+from framelens_client.v1 import framelens_pb2 as pb
+
+Answer = results.Recognition | results.RegionSearch | results.StoredProduct
+
+_MESSAGE_OF: dict[type[Answer], type[Message]] = {
+    results.Recognition: pb.RecognizeResponse,
+    results.RegionSearch: pb.SearchRegionResponse,
+    results.StoredProduct: pb.StoredProduct,
+}
+
+
+def as_json(answer: Answer) -> dict[str, Any]:
+    """The contract's JSON shape: proto field names, lists and strings present even when empty."""
+    message = ParseDict(asdict(answer), _MESSAGE_OF[type(answer)]())
+    return MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+
+
+def box_message(box: results.Box | None) -> pb.Box | None:
+    if box is None:
+        return None
+    return pb.Box(x_min=box.x_min, y_min=box.y_min, x_max=box.x_max, y_max=box.y_max)
+
+
+def filter_message(wanted: results.Filter | None) -> pb.Filter | None:
+    if wanted is None:
+        return None
+    return pb.Filter(
+        categories=wanted.categories,
+        merchants=wanted.merchants,
+        min_price=wanted.min_price,
+        max_price=wanted.max_price,
+    )
+
+
+def search_options(top_k: int | None, min_score: float | None, wanted: results.Filter | None) -> pb.SearchOptions:
+    return pb.SearchOptions(top_k=top_k, min_score=min_score, filter=filter_message(wanted))
+
+
+def upsert_message(upsert: results.ProductUpsert) -> pb.ProductUpsert:
+    return pb.ProductUpsert(
+        product=pb.Product(**asdict(upsert.product)),
+        pictures=[
+            pb.ReferencePicture(picture=reference.picture, region=box_message(reference.region))
+            for reference in upsert.pictures
+        ],
+    )
+
+
+def recognition(answer: pb.RecognizeResponse) -> results.Recognition:
+    return results.Recognition(tuple(_object(found) for found in answer.objects), _served(answer.served))
+
+
+def region_search(answer: pb.SearchRegionResponse) -> results.RegionSearch:
+    return results.RegionSearch(
+        _box(answer.region), _matches(answer.matches), answer.next_page_token, _served(answer.served)
+    )
+
+
+def upsert(answer: pb.UpsertProductsResponse) -> results.Upsert:
+    return results.Upsert(tuple(_upsert_result(result) for result in answer.results), _served(answer.served))
+
+
+def deletion(answer: pb.DeleteProductsResponse) -> results.Deletion:
+    return results.Deletion(tuple(answer.deleted), tuple(answer.missing))
+
+
+def stored_product(answer: pb.StoredProduct) -> results.StoredProduct:
+    pictures = tuple(results.StoredPicture(stored.picture_id, _region(stored)) for stored in answer.pictures)
+    return results.StoredProduct(_product(answer.product), pictures, answer.updated_at)
+
+
+def product_page(answer: pb.ListProductsResponse) -> results.ProductPage:
+    return results.ProductPage(tuple(stored_product(stored) for stored in answer.products), answer.next_page_token)
+
+
+def _box(box: pb.Box) -> results.Box:
+    return results.Box(box.x_min, box.y_min, box.x_max, box.y_max)
+
+
+def _region(stored: pb.StoredPicture) -> results.Box | None:
+    return _box(stored.region) if stored.HasField("region") else None
+
+
+def _object(found: pb.RecognizedObject) -> results.RecognizedObject:
+    return results.RecognizedObject(
+        label=found.label,
+        score=found.score,
+        box=_box(found.box),
+        route=found.route,
+        matches=_matches(found.matches),
+        note=found.note,
+        next_page_token=found.next_page_token,
+    )
+
+
+def _matches(matches: Iterable[pb.Match]) -> tuple[results.Match, ...]:
+    return tuple(_match(match) for match in matches)
+
+
+def _match(match: pb.Match) -> results.Match:
+    return results.Match(
+        kind=match.kind,
+        id=match.id,
+        title=match.title,
+        score=match.score,
+        url=match.url,
+        merchant=match.merchant,
+        category=match.category,
+        price=match.price if match.HasField("price") else None,
+        currency=match.currency,
+        picture_id=match.picture_id,
+    )
+
+
+def _product(product: pb.Product) -> results.Product:
+    return results.Product(
+        id=product.id,
+        title=product.title,
+        url=product.url,
+        merchant=product.merchant,
+        category=product.category,
+        price=product.price if product.HasField("price") else None,
+        currency=product.currency,
+    )
+
+
+def _served(served: pb.Served) -> results.Served:
+    size = served.picture
+    return results.Served(
+        engines=tuple(results.Engine(engine.model, engine.version) for engine in served.engines),
+        collections=tuple(served.collections),
+        stages_ms=dict(served.stages_ms),
+        picture=results.PictureSize(size.width, size.height) if served.HasField("picture") else None,
+    )
+
+
+def _upsert_result(result: pb.UpsertResult) -> results.UpsertResult:
+    error = results.RowError(result.error.reason, result.error.message) if result.HasField("error") else None
+    return results.UpsertResult(result.id, error)

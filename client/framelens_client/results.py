@@ -1,0 +1,169 @@
+"""What goes into calls and comes out of them, in the words and units of the contract (framelens.proto)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Normalised to 0..1 of the picture as displayed."""
+
+    x_min: float
+    y_min: float
+    x_max: float
+    y_max: float
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """All given conditions must hold; within a tuple any one value suffices. Prices are inclusive."""
+
+    categories: tuple[str, ...] = ()
+    merchants: tuple[str, ...] = ()
+    min_price: float | None = None
+    max_price: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    kind: str
+    id: str
+    title: str
+    score: float
+    url: str
+    merchant: str
+    category: str
+    price: float | None
+    currency: str
+    picture_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    model: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class PictureSize:
+    """Pixels as displayed."""
+
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What answered, and the milliseconds that each stage took."""
+
+    engines: tuple[Engine, ...]
+    collections: tuple[str, ...]
+    stages_ms: Mapping[str, float]
+    picture: PictureSize | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecognizedObject:
+    label: str
+    score: float
+    box: Box
+    route: str
+    matches: tuple[Match, ...]
+    note: str
+    next_page_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    objects: tuple[RecognizedObject, ...]
+    served: Served
+
+
+@dataclass(frozen=True, slots=True)
+class RegionSearch:
+    region: Box
+    matches: tuple[Match, ...]
+    next_page_token: str
+    served: Served
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """The catalogue's entry; `currency` is ISO 4217."""
+
+    id: str
+    title: str = ""
+    url: str = ""
+    merchant: str = ""
+    category: str = ""
+    price: float | None = None
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReferencePicture:
+    """An encoded picture, and the part of it that shows the product: all of it without `region`."""
+
+    picture: bytes
+    region: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProductUpsert:
+    """A product with 1 to 16 pictures, which replace those that were stored."""
+
+    product: Product
+    pictures: tuple[ReferencePicture, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpsertResult:
+    """The fate of one product; it is stored, for good, when `error` is None."""
+
+    id: str
+    error: RowError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Upsert:
+    """One result for each product sent, in that order."""
+
+    results: tuple[UpsertResult, ...]
+    served: Served
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """`missing` ids were not in the catalogue: also when an attempt whose answer was lost had deleted them."""
+
+    deleted: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPicture:
+    picture_id: str
+    region: Box | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredProduct:
+    """`updated_at` is in seconds since the epoch."""
+
+    product: Product
+    pictures: tuple[StoredPicture, ...]
+    updated_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProductPage:
+    """Products in the order of their ids; the token is empty on the last page."""
+
+    products: tuple[StoredProduct, ...]
+    next_page_token: str
