@@ -1,0 +1,1 @@
+"""The gateway: gRPC and HTTP over one core, the catalogue, and the Milvus index. It touches no pixels."""

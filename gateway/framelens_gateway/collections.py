@@ -1,0 +1,25 @@
+"""Which collection answers for a route, made on first need."""
+
+from framelens_gateway.index import Collection, Index
+from framelens_gateway.recognizer import Recognizer
+from framelens_gateway.routing import Route
+
+
+class Collections:
+    """The collections behind the live names."""
+
+    def __init__(self, index: Index, recognizer: Recognizer, default_space: str) -> None:
+        self._index = index
+        self._recognizer = recognizer
+        self._default_space = default_space
+
+    async def of(self, route: Route) -> Collection:
+        """The collection behind a route's alias; an empty one in the default space where there is none yet.
+
+        Raises Unavailable where Milvus cannot be reached, or the default space is not loaded.
+        """
+        collection = await self._index.resolve(route)
+        if collection is None:
+            size = await self._recognizer.embedding_size(self._default_space)
+            collection = await self._index.create(route, self._default_space, size)
+        return collection

@@ -1,0 +1,45 @@
+"""Keeps the crop of every indexed picture, so that moving to a new space never needs the original pictures."""
+
+import asyncio
+import hashlib
+import os
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+
+def picture_id(product_id: str, crop: bytes) -> str:
+    """Names a crop by its product and its content, so that no two products share a file."""
+    return hashlib.sha256(product_id.encode() + b"\0" + crop).hexdigest()[:32]
+
+
+class CropStore:
+    """A directory of JPEGs, `ab/abcdef….jpg`; a file that is there is whole."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    async def save(self, crops: dict[str, bytes]) -> None:
+        """Returns once all of them are on disk."""
+        await asyncio.to_thread(self._save, crops)
+
+    async def delete(self, names: set[str]) -> None:
+        await asyncio.to_thread(self._delete, names)
+
+    def path(self, name: str) -> Path:
+        return self._directory / name[:2] / f"{name}.jpg"
+
+    def _save(self, crops: dict[str, bytes]) -> None:
+        for name, crop in crops.items():
+            path = self.path(name)
+            if path.exists():
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with NamedTemporaryFile(dir=path.parent, delete=False) as file:
+                file.write(crop)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(file.name).rename(path)
+
+    def _delete(self, names: set[str]) -> None:
+        for name in names:
+            self.path(name).unlink(missing_ok=True)

@@ -1,0 +1,61 @@
+"""Flushes a collection soon after writes: Milvus Lite searches rows that are not flushed in Python, a hundredfold slower."""
+
+import asyncio
+import logging
+import time
+
+from framelens_gateway.errors import Unavailable
+from framelens_gateway.index import Index
+
+log = logging.getLogger(__name__)
+
+# Writes that never pause are flushed this often, in quiet times.
+_LONGEST_WAIT = 10
+
+
+class Flusher:
+    """Waits for a quiet moment after writes, then flushes; a failed flush is tried again."""
+
+    def __init__(self, index: Index, quiet_s: float) -> None:
+        self._index = index
+        self._quiet_s = quiet_s
+        self._last_write: dict[str, float] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def wrote(self, collection: str) -> None:
+        self._last_write[collection] = time.monotonic()
+        if collection not in self._tasks:
+            self._tasks[collection] = asyncio.create_task(self._flush_when_quiet(collection))
+
+    async def close(self) -> None:
+        """Flushes what is still waiting."""
+        for task in self._tasks.values():
+            task.cancel()
+        for collection in self._last_write:
+            try:
+                await self._index.flush(collection)
+            except Unavailable as error:
+                log.warning("could not flush %s at shutdown: %s", collection, error)
+
+    async def _flush_when_quiet(self, collection: str) -> None:
+        first = time.monotonic()
+        while collection in self._last_write:
+            now = time.monotonic()
+            quiet = now - self._last_write[collection] >= self._quiet_s
+            if not quiet and now - first < _LONGEST_WAIT * self._quiet_s:
+                await asyncio.sleep(self._quiet_s / 4)
+                continue
+            await self._flush(collection)
+            first = time.monotonic()
+        del self._tasks[collection]
+
+    async def _flush(self, collection: str) -> None:
+        written = self._last_write[collection]
+        try:
+            await self._index.flush(collection)
+        except Unavailable as error:
+            log.warning("could not flush %s, trying again: %s", collection, error)
+            await asyncio.sleep(self._quiet_s)
+            return
+        if self._last_write[collection] == written:
+            del self._last_write[collection]

@@ -1,0 +1,260 @@
+"""The seam to the vector index: collections behind aliases, each of one embedding space, in Milvus.
+
+Only what every Milvus has is used (Milvus Lite, standalone, cluster, GPU index): float32 vectors of length 1, inner
+product, explicit output fields, explicit load, a named consistency level.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import grpc
+import numpy as np
+import numpy.typing as npt
+from framelens_client.reasons import Reason
+from pymilvus import DataType, MilvusClient, MilvusException
+
+from framelens_gateway.errors import Unavailable
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Row = dict[str, Any]
+Vector = npt.NDArray[np.float32]
+
+# Longest values in bytes, as Milvus counts them.
+FIELD_BYTES = {
+    "product_id": 256,
+    "title": 1024,
+    "url": 2048,
+    "merchant": 256,
+    "category": 256,
+    "currency": 8,
+    "picture_id": 64,
+}
+_ROW_ID_BYTES = FIELD_BYTES["product_id"] + 8
+_SPACE_PROPERTY = "framelens.space"
+_INDEX_PARAMETERS: dict[str, dict[str, int]] = {
+    "HNSW": {"M": 16, "efConstruction": 200},
+    "IVF_FLAT": {"nlist": 128},
+    "IVF_SQ8": {"nlist": 128},
+}
+PRODUCT_FIELDS = (*FIELD_BYTES, "row_id", "ordinal", "price", "x_min", "y_min", "x_max", "y_max", "updated_at")
+_CONNECT_FAILED = 2
+_NOT_FOUND_CODES = (100, 1600)
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A collection behind an alias, and the space of its vectors."""
+
+    name: str
+    space: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Hit:
+    score: float
+    row: Row = field(default_factory=dict)
+
+
+class Index(Protocol):
+    """Raises Unavailable where the index cannot be reached or the alias cannot be served."""
+
+    async def resolve(self, alias: str) -> Collection | None: ...
+
+    async def create(self, alias: str, space: str, size: int) -> Collection: ...
+
+    async def search(
+        self, collection: str, vectors: Sequence[Vector], limit: int, expression: str
+    ) -> list[list[Hit]]: ...
+
+    async def query(self, collection: str, expression: str, limit: int) -> list[Row]: ...
+
+    async def upsert(self, collection: str, rows: Sequence[Row]) -> None: ...
+
+    async def delete(self, collection: str, expression: str) -> None: ...
+
+    async def flush(self, collection: str) -> None: ...
+
+    async def ready(self) -> bool: ...
+
+
+class MilvusIndex:
+    """Milvus, Milvus Lite included, through the synchronous client on a few threads."""
+
+    def __init__(self, uri: str, token: str, index_type: str, timeout_s: float, alias_ttl_s: float) -> None:
+        # pymilvus logs each failed call with its traceback; here a failure is raised, and reported once.
+        logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+        self._uri, self._token, self._timeout_s = uri, token, timeout_s
+        self._index_type, self._alias_ttl_s = index_type, alias_ttl_s
+        self._client: MilvusClient | None = None
+        self._lock = threading.Lock()
+        self._threads = ThreadPoolExecutor(8, thread_name_prefix="milvus")
+        self._aliases: dict[str, tuple[float, Collection]] = {}
+
+    async def resolve(self, alias: str) -> Collection | None:
+        """The collection behind an alias, at most `alias_ttl_s` old; None where there is no such alias yet."""
+        read_at, collection = self._aliases.get(alias, (-1e9, None))
+        if collection is None or time.monotonic() - read_at > self._alias_ttl_s:
+            started = time.monotonic()
+            collection = await self._call(lambda client: self._read_alias(client, alias))
+            if collection is None:
+                self._aliases.pop(alias, None)
+            else:
+                self._aliases[alias] = started, collection
+        return collection
+
+    async def create(self, alias: str, space: str, size: int) -> Collection:
+        """A new, empty collection of a space, with the alias on it. Another gateway may do the same at once."""
+        name = f"{alias}__{space}"
+        await self._call(lambda client: self._create(client, alias, name, space, size))
+        collection = await self.resolve(alias)
+        if collection is None:
+            raise Unavailable(Reason.MILVUS_UNAVAILABLE, f"Milvus at {self._uri} forgot alias {alias} once created")
+        return collection
+
+    async def search(self, collection: str, vectors: Sequence[Vector], limit: int, expression: str) -> list[list[Hit]]:
+        found = await self._call(
+            lambda client: client.search(
+                collection,
+                data=list(vectors),
+                filter=expression,
+                limit=limit,
+                output_fields=list(PRODUCT_FIELDS),
+                search_params={"metric_type": "IP", "params": _search_parameters(self._index_type, limit)},
+                consistency_level="Strong",
+                timeout=self._timeout_s,
+            )
+        )
+        return [[Hit(float(hit["distance"]), dict(hit["entity"])) for hit in hits] for hits in found]
+
+    async def query(self, collection: str, expression: str, limit: int) -> list[Row]:
+        """Rows without their vectors, in the order of `row_id`."""
+        found = await self._call(
+            lambda client: client.query(
+                collection,
+                filter=expression,
+                limit=limit,
+                output_fields=list(PRODUCT_FIELDS),
+                consistency_level="Strong",
+                timeout=self._timeout_s,
+                # What pymilvus's own iterator sends: the rows come in the order of the primary key.
+                iterator="True",
+                reduce_stop_for_best="True",
+            )
+        )
+        return [dict(row) for row in found]
+
+    async def upsert(self, collection: str, rows: Sequence[Row]) -> None:
+        await self._call(lambda client: client.upsert(collection, data=list(rows), timeout=self._timeout_s))
+
+    async def delete(self, collection: str, expression: str) -> None:
+        await self._call(lambda client: client.delete(collection, filter=expression, timeout=self._timeout_s))
+
+    async def flush(self, collection: str) -> None:
+        await self._call(lambda client: client.flush(collection, timeout=60))
+
+    async def ready(self) -> bool:
+        try:
+            await self._call(lambda client: client.get_server_version(timeout=2))
+        except Unavailable:
+            return False
+        return True
+
+    async def close(self) -> None:
+        self._threads.shutdown(wait=True)
+        if self._client is not None:
+            self._client.close()
+
+    async def _call(self, work: Callable[[MilvusClient], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._guarded, work)
+
+    def _guarded(self, work: Callable[[MilvusClient], T]) -> T:
+        """Runs on a thread. A connection that broke is dropped, so that the next call makes a new one."""
+        try:
+            return work(self._connected())
+        except (MilvusException, grpc.RpcError) as error:
+            if _is_connection_failure(error):
+                self._drop_client()
+            raise Unavailable(Reason.MILVUS_UNAVAILABLE, f"Milvus at {self._uri} did not answer: {error}") from error
+
+    def _connected(self) -> MilvusClient:
+        with self._lock:
+            if self._client is None:
+                self._client = MilvusClient(self._uri, token=self._token, timeout=2)
+            return self._client
+
+    def _drop_client(self) -> None:
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _read_alias(self, client: MilvusClient, alias: str) -> Collection | None:
+        try:
+            described = client.describe_collection(alias, timeout=self._timeout_s)
+        except MilvusException as error:
+            if error.code in _NOT_FOUND_CODES:
+                return None
+            raise
+        name, properties = described["collection_name"], described.get("properties", {})
+        if _SPACE_PROPERTY not in properties:
+            raise Unavailable(
+                Reason.SPACE_MISMATCH, f"collection {name} does not say its space; set its property {_SPACE_PROPERTY}"
+            )
+        size = next(f["params"]["dim"] for f in described["fields"] if f["name"] == "embedding")
+        return Collection(name, properties[_SPACE_PROPERTY], int(size))
+
+    def _create(self, client: MilvusClient, alias: str, name: str, space: str, size: int) -> None:
+        if not client.has_collection(name, timeout=self._timeout_s):
+            indexes = client.prepare_index_params()
+            indexes.add_index(
+                "embedding",
+                index_type=self._index_type,
+                metric_type="IP",
+                params=_INDEX_PARAMETERS.get(self._index_type, {}),
+            )
+            client.create_collection(
+                name,
+                schema=_product_schema(client, size),
+                index_params=indexes,
+                properties={_SPACE_PROPERTY: space},
+                timeout=self._timeout_s,
+            )
+            log.info("created collection %s in space %s", name, space)
+        client.load_collection(name, timeout=self._timeout_s)
+        if self._read_alias(client, alias) is None:
+            client.create_alias(name, alias, timeout=self._timeout_s)
+
+
+def _product_schema(client: MilvusClient, size: int) -> Any:  # noqa: ANN401
+    """One row for each reference picture of a product."""
+    schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
+    schema.add_field("row_id", DataType.VARCHAR, is_primary=True, max_length=_ROW_ID_BYTES)
+    for name, length in FIELD_BYTES.items():
+        schema.add_field(name, DataType.VARCHAR, max_length=length)
+    schema.add_field("ordinal", DataType.INT32)
+    schema.add_field("price", DataType.DOUBLE, nullable=True)
+    for name in ("x_min", "y_min", "x_max", "y_max"):
+        schema.add_field(name, DataType.FLOAT)
+    schema.add_field("updated_at", DataType.DOUBLE)
+    schema.add_field("embedding", DataType.FLOAT_VECTOR, dim=size)
+    return schema
+
+
+def _search_parameters(index_type: str, limit: int) -> dict[str, int]:
+    """HNSW looks at `ef` candidates, which must not be fewer than the answers."""
+    if index_type == "HNSW":
+        return {"ef": max(64, limit)}
+    return {"nprobe": 16} if index_type.startswith("IVF") else {}
+
+
+def _is_connection_failure(error: Exception) -> bool:
+    return isinstance(error, grpc.RpcError) or getattr(error, "code", None) == _CONNECT_FAILED

@@ -1,0 +1,188 @@
+"""The seam to Triton: one encoded picture in, objects with embeddings out."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import NamedTuple, Protocol, Self
+
+import grpc
+import numpy as np
+import numpy.typing as npt
+from framelens_client.reasons import STATUS_OF, Reason
+from tritonclient.grpc.aio import InferenceServerClient, InferInput, InferRequestedOutput, InferResult
+from tritonclient.utils import InferenceServerException
+
+from framelens_gateway.deadline import Deadline
+from framelens_gateway.errors import DeadlineExceeded, GatewayError, InvalidRequest, Unavailable
+
+MODEL = "recognizer"
+# The order of the recognizer's `stages_ms`; its config.pbtxt says the same.
+STAGES = ("decode", "resize", "detect", "nms", "crop", "embed")
+_OUTPUTS = ("count", "boxes", "labels", "scores", "embeddings", "picture_size", "engines", "stages_ms", "error")
+# Triton restarts in seconds: look for it more often than gRPC's default of two minutes.
+_CHANNEL = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)]
+_QUEUE_TIMEOUT = "Request timeout expired"
+
+
+class Box(NamedTuple):
+    """x_min, y_min, x_max, y_max in 0..1 of the picture as displayed."""
+
+    x_min: float
+    y_min: float
+    x_max: float
+    y_max: float
+
+
+WHOLE_PICTURE = Box(0.0, 0.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class RecognizerCall:
+    """One picture and what is asked of it; with regions, nothing is detected."""
+
+    picture: bytes
+    embedder: str
+    regions: tuple[Box, ...] | None = None
+    min_score: float = 0.3
+    max_objects: int = 8
+    crops: bool = False
+
+
+@dataclass(frozen=True)
+class FoundObject:
+    label: str
+    score: float
+    box: Box
+    embedding: npt.NDArray[np.float32]
+    crop: bytes = b""
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """The objects of one picture, the engine versions that answered, and milliseconds by stage."""
+
+    objects: Sequence[FoundObject]
+    engines: dict[str, str]
+    stages_ms: dict[str, float]
+    width: int
+    height: int
+
+
+class Recognizer(Protocol):
+    """Raises InvalidRequest for a picture or region that cannot be used, Unavailable, DeadlineExceeded."""
+
+    async def recognize(self, call: RecognizerCall, deadline: Deadline) -> Recognition: ...
+
+    async def embedding_size(self, embedder: str) -> int: ...
+
+    async def ready(self) -> bool: ...
+
+
+class TritonRecognizer:
+    """The `recognizer` model of a Triton server."""
+
+    def __init__(self, address: str, max_picture_pixels: int) -> None:
+        self._address = address
+        self._client = InferenceServerClient(address, channel_args=_CHANNEL)
+        self._max_pixels = max_picture_pixels
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.close()
+
+    async def recognize(self, call: RecognizerCall, deadline: Deadline) -> Recognition:
+        left = deadline.remaining("the wait for recognizer")
+        outputs = (*_OUTPUTS, "crops") if call.crops else _OUTPUTS
+        try:
+            result = await self._client.infer(
+                MODEL,
+                _inputs(call),
+                outputs=[InferRequestedOutput(name) for name in outputs],
+                # `timeout` evicts from Triton's queue, `client_timeout` ends the call.
+                timeout=max(1, int(left * 1e6)),
+                client_timeout=left,
+                parameters={
+                    "embedder": call.embedder,
+                    "min_score": str(call.min_score),
+                    "max_objects": call.max_objects,
+                    "max_pixels": self._max_pixels,
+                },
+            )
+        except InferenceServerException as error:
+            raise self._failure(error) from error
+        return _recognition(result, call.crops)
+
+    async def embedding_size(self, embedder: str) -> int:
+        """The width of an embedder's vectors. Raises Unavailable where it is not loaded."""
+        try:
+            answer = await self._client.get_model_config(embedder, as_json=True, client_timeout=5)
+        except InferenceServerException as error:
+            if _code(error) in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT):
+                raise Unavailable(
+                    Reason.SPACE_NOT_LOADED, f"space {embedder} is not loaded in Triton; load it, or change the alias"
+                ) from error
+            raise self._failure(error) from error
+        outputs = {output["name"]: output["dims"] for output in answer["config"]["output"]}
+        return int(outputs["embedding"][0])
+
+    async def ready(self) -> bool:
+        try:
+            return bool(await self._client.is_model_ready(MODEL, client_timeout=2))
+        except InferenceServerException:
+            return False
+
+    def _failure(self, error: InferenceServerException) -> GatewayError:
+        message = error.message() or ""
+        if _code(error) is grpc.StatusCode.DEADLINE_EXCEEDED or _QUEUE_TIMEOUT in message:
+            return DeadlineExceeded("recognition")
+        return Unavailable(Reason.TRITON_UNAVAILABLE, f"Triton at {self._address} did not answer: {message}")
+
+
+def _code(error: InferenceServerException) -> grpc.StatusCode | None:
+    """tritonclient carries the status as text, such as `StatusCode.UNAVAILABLE`."""
+    return grpc.StatusCode.__members__.get(str(error.status()).removeprefix("StatusCode."))
+
+
+def _inputs(call: RecognizerCall) -> list[InferInput]:
+    picture = InferInput("picture", [1, 1], "BYTES")
+    picture.set_data_from_numpy(np.array([[call.picture]], np.object_))
+    if call.regions is None:
+        return [picture]
+    regions = InferInput("regions", [1, len(call.regions), 4], "FP32")
+    regions.set_data_from_numpy(np.array([call.regions], np.float32))
+    return [picture, regions]
+
+
+def _recognition(result: InferResult, crops: bool) -> Recognition:
+    error = result.as_numpy("error")[0, 0]
+    if error:
+        raise _picture_failure(json.loads(error))
+    boxes, labels, scores = (result.as_numpy(name)[0] for name in ("boxes", "labels", "scores"))
+    embeddings = result.as_numpy("embeddings")[0]
+    crop_bytes = result.as_numpy("crops")[0] if crops else [b""] * len(boxes)
+    width, height = result.as_numpy("picture_size")[0]
+    return Recognition(
+        objects=[
+            FoundObject(
+                labels[i].decode(), float(scores[i]), Box(*map(float, boxes[i])), embeddings[i], bytes(crop_bytes[i])
+            )
+            for i in range(int(result.as_numpy("count")[0, 0]))
+        ],
+        engines=json.loads(result.as_numpy("engines")[0, 0]),
+        stages_ms=dict(zip(STAGES, map(float, result.as_numpy("stages_ms")[0]), strict=True)),
+        width=int(width),
+        height=int(height),
+    )
+
+
+def _picture_failure(error: dict[str, str]) -> GatewayError:
+    """What recognizer says of one picture: the caller's fault, or an engine that is missing."""
+    reason = Reason(error["reason"])
+    if STATUS_OF[reason][0] is grpc.StatusCode.UNAVAILABLE:
+        return Unavailable(reason, error["message"])
+    return InvalidRequest(error["message"], reason)

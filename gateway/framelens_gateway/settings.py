@@ -1,0 +1,49 @@
+"""Settings of the gateway; the one place where its process reads the environment (FRAMELENS_...)."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class GatewaySettings(BaseSettings):
+    """Where the gateway listens, what it talks to, and its limits; every field is also a flag."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="FRAMELENS_", frozen=True, extra="forbid", cli_kebab_case=True, cli_implicit_flags=True
+    )
+
+    host: str = Field("127.0.0.1", description="address of the gRPC and the HTTP endpoint")
+    grpc_port: int = Field(50051, ge=1, le=65535)
+    http_port: int = Field(8080, ge=1, le=65535)
+    tokens: list[SecretStr] = Field([], description="bearer tokens that are let in; empty lets everybody in")
+
+    triton_address: str = Field("127.0.0.1:8001", description="Triton's gRPC endpoint")
+    milvus_uri: str = Field("http://127.0.0.1:19530")
+    milvus_token: SecretStr = Field(SecretStr(""), description="Milvus `user:password` or API key")
+
+    default_space: str = Field(
+        "embedder_effnet_lite0", description="embedder model of a collection that the gateway has to create"
+    )
+    index_type: Literal["HNSW", "FLAT", "IVF_FLAT", "IVF_SQ8", "AUTOINDEX"] = Field(
+        "HNSW", description="index of a collection that the gateway has to create"
+    )
+    routing_file: Path | None = Field(None, description="label routing, YAML; the packaged defaults when absent")
+    crops_dir: Path = Field(Path("var/crops"), description="where the crop of every indexed picture is kept")
+
+    max_in_flight: int = Field(64, ge=1, description="searches in flight; more are shed")
+    max_catalog_in_flight: int = Field(4, ge=1, description="catalogue calls in flight; more are shed")
+    max_picture_bytes: int = Field(20 * 2**20, ge=1024)
+    max_picture_pixels: int = Field(50_000_000, ge=1024)
+    max_message_bytes: int = Field(64 * 2**20, ge=2**20, description="one gRPC message or HTTP body")
+
+    default_deadline_s: float = Field(10.0, gt=0, description="for callers that name none")
+    catalog_deadline_s: float = Field(120.0, gt=0, description="for catalogue calls that name none")
+    milvus_timeout_s: float = Field(5.0, gt=0, description="one call to Milvus, at most")
+    alias_ttl_s: float = Field(0.5, gt=0, description="how soon an alias switch is followed, at most")
+    flush_after_s: float = Field(1.0, gt=0, description="quiet time after writes before they are flushed")
+    shutdown_grace_s: float = Field(10.0, gt=0, description="how long calls in flight may finish at shutdown")
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    print_config: bool = Field(False, description="print these settings (secrets masked) and exit")

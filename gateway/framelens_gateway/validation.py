@@ -1,0 +1,177 @@
+"""Checks what callers ask before anything is done, with the same words on both faces."""
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import NamedTuple
+
+from framelens_client.reasons import Reason
+from framelens_client.v1 import framelens_pb2 as pb
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from framelens_gateway.errors import InvalidRequest
+from framelens_gateway.index import FIELD_BYTES
+from framelens_gateway.recognizer import WHOLE_PICTURE, Box
+
+MAX_TOP_K = 100
+MAX_PAGED = 1000
+MAX_OBJECTS = 32
+MAX_PRODUCTS_PER_CALL = 64
+MAX_PICTURES_PER_PRODUCT = 16
+MAX_IDS_PER_CALL = 1000
+MAX_PAGE_SIZE = 1000
+_MAX_FILTER_VALUES = 100
+_DEFAULT_TOP_K = 10
+_DEFAULT_PAGE_SIZE = 100
+_DEFAULT_MIN_OBJECT_SCORE = 0.3
+_DEFAULT_MAX_OBJECTS = 8
+_CURRENCY = re.compile(r"[A-Z]{3}")
+_MAX_PRICE = 1e12
+
+
+class Search(NamedTuple):
+    """Search options, checked, with their defaults."""
+
+    top_k: int
+    min_score: float
+    filter: pb.Filter
+
+
+def search_options(options: pb.SearchOptions) -> Search:
+    top_k = options.top_k if options.HasField("top_k") else _DEFAULT_TOP_K
+    min_score = options.min_score if options.HasField("min_score") else -1.0
+    _in_range("top_k", top_k, 1, MAX_TOP_K)
+    _in_range("min_score", min_score, -1, 1)
+    check_filter(options.filter)
+    return Search(top_k, min_score, options.filter)
+
+
+def objects_wanted(request: pb.RecognizeRequest) -> tuple[float, int]:
+    """min_object_score and max_objects."""
+    min_score = request.min_object_score if request.HasField("min_object_score") else _DEFAULT_MIN_OBJECT_SCORE
+    max_objects = request.max_objects if request.HasField("max_objects") else _DEFAULT_MAX_OBJECTS
+    _in_range("min_object_score", min_score, 0, 1)
+    _in_range("max_objects", max_objects, 1, MAX_OBJECTS)
+    return min_score, max_objects
+
+
+def check_picture(picture: bytes, max_bytes: int) -> bytes:
+    if not picture:
+        raise InvalidRequest("the picture is empty (0 bytes); send an encoded picture", Reason.INVALID_PICTURE)
+    if len(picture) > max_bytes:
+        raise InvalidRequest(
+            f"the picture has {len(picture)} bytes; the limit is {max_bytes}", Reason.PICTURE_TOO_LARGE
+        )
+    return picture
+
+
+def region(box: pb.Box) -> Box:
+    """A region inside the picture, not empty and not inverted."""
+    found = Box(box.x_min, box.y_min, box.x_max, box.y_max)
+    shown = ", ".join(f"{value:g}" for value in found)
+    if not all(math.isfinite(value) for value in found):
+        raise InvalidRequest(f"region ({shown}) is not finite; coordinates are in 0..1", Reason.INVALID_REGION)
+    if min(found) < 0 or max(found) > 1:
+        raise InvalidRequest(
+            f"region ({shown}) is outside the picture; coordinates are in 0..1", Reason.INVALID_REGION
+        )
+    if found.x_min >= found.x_max or found.y_min >= found.y_max:
+        raise InvalidRequest(
+            f"region ({shown}) is empty or inverted; x_min < x_max and y_min < y_max are needed", Reason.INVALID_REGION
+        )
+    return found
+
+
+def check_filter(wanted: pb.Filter) -> None:
+    """A condition that the server does not know must not be left out silently: the answer would be wrong."""
+    unknown = [str(entry.field_number) for entry in UnknownFieldSet(wanted)]  # type: ignore[no-untyped-call]
+    if unknown:
+        raise InvalidRequest(
+            f"filter has unknown fields (numbers {', '.join(unknown)}); this server knows categories, merchants, "
+            "min_price, max_price",
+            Reason.INVALID_FILTER,
+        )
+    for name, values in (("categories", wanted.categories), ("merchants", wanted.merchants)):
+        if len(values) > _MAX_FILTER_VALUES:
+            raise InvalidRequest(f"filter.{name} has {len(values)} values; the limit is {_MAX_FILTER_VALUES}",
+                                 Reason.INVALID_FILTER)
+        for value in values:
+            _check_text(f"filter.{name}", value, 256, Reason.INVALID_FILTER)
+    for name in ("min_price", "max_price"):
+        if wanted.HasField(name) and not 0 <= getattr(wanted, name) <= _MAX_PRICE:
+            raise InvalidRequest(
+                f"filter.{name} is {getattr(wanted, name):g}; it must be in 0..{_MAX_PRICE:g}", Reason.INVALID_FILTER
+            )
+    if wanted.HasField("min_price") and wanted.HasField("max_price") and wanted.min_price > wanted.max_price:
+        raise InvalidRequest(
+            f"filter.min_price {wanted.min_price:g} is above filter.max_price {wanted.max_price:g}",
+            Reason.INVALID_FILTER,
+        )
+
+
+def product(upsert: pb.ProductUpsert) -> None:
+    """Raises InvalidRequest with reason INVALID_PRODUCT or INVALID_REGION."""
+    wanted = upsert.product
+    product_id(wanted.id, Reason.INVALID_PRODUCT)
+    for name in ("title", "url", "merchant", "category"):
+        _check_text(f"product {wanted.id}: {name}", getattr(wanted, name), FIELD_BYTES[name], Reason.INVALID_PRODUCT)
+    if wanted.HasField("price") and not 0 <= wanted.price <= _MAX_PRICE:
+        raise InvalidRequest(
+            f"product {wanted.id}: price {wanted.price:g} is not in 0..{_MAX_PRICE:g}", Reason.INVALID_PRODUCT
+        )
+    if wanted.currency and not _CURRENCY.fullmatch(wanted.currency):
+        raise InvalidRequest(
+            f"product {wanted.id}: currency {wanted.currency!r} is not a code of ISO 4217, such as EUR",
+            Reason.INVALID_PRODUCT,
+        )
+    if not 1 <= len(upsert.pictures) <= MAX_PICTURES_PER_PRODUCT:
+        raise InvalidRequest(
+            f"product {wanted.id} has {len(upsert.pictures)} pictures; 1 to {MAX_PICTURES_PER_PRODUCT} are needed",
+            Reason.INVALID_PRODUCT,
+        )
+
+
+def reference_region(picture: pb.ReferencePicture) -> Box:
+    return region(picture.region) if picture.HasField("region") else WHOLE_PICTURE
+
+
+def product_id(value: str, reason: Reason = Reason.INVALID_ARGUMENT) -> str:
+    if not value:
+        raise InvalidRequest("a product without id; give it one", reason)
+    _check_text("product id", value, FIELD_BYTES["product_id"], reason)
+    return value
+
+
+def product_ids(values: Iterable[str]) -> list[str]:
+    """Ids without repeats, in their order."""
+    ids = list(dict.fromkeys(product_id(value) for value in values))
+    if not 1 <= len(ids) <= MAX_IDS_PER_CALL:
+        raise InvalidRequest(f"{len(ids)} ids; 1 to {MAX_IDS_PER_CALL} are needed")
+    return ids
+
+
+def page_size(request: pb.ListProductsRequest) -> int:
+    size = request.page_size if request.HasField("page_size") else _DEFAULT_PAGE_SIZE
+    _in_range("page_size", size, 1, MAX_PAGE_SIZE)
+    return size
+
+
+def check_count(what: str, count: int, most: int) -> None:
+    if not 1 <= count <= most:
+        raise InvalidRequest(f"{count} {what}; 1 to {most} are needed in one call")
+
+
+def _in_range(name: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        # Decimal prints the shortest form of what the caller sent, NaN included.
+        raise InvalidRequest(f"{name} is {Decimal(repr(value))}; it must be in {least}..{most}")
+
+
+def _check_text(name: str, value: str, most_bytes: int, reason: Reason) -> None:
+    size = len(value.encode())
+    if size > most_bytes:
+        raise InvalidRequest(f"{name} has {size} bytes; the limit is {most_bytes}", reason)
+    if any(unicodedata.category(character) == "Cc" for character in value):
+        raise InvalidRequest(f"{name} {value!r} has control characters; remove them", reason)
