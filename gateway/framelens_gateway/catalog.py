@@ -11,7 +11,7 @@ from framelens_client.reasons import Reason
 from framelens_client.v1 import framelens_pb2 as pb
 
 from framelens_gateway import validation
-from framelens_gateway.collections import Collections
+from framelens_gateway.aliases import Aliases
 from framelens_gateway.crops import CropStore, picture_id
 from framelens_gateway.deadline import Deadline
 from framelens_gateway.errors import InvalidRequest, NotFound
@@ -43,14 +43,14 @@ class Catalog:
     def __init__(
         self,
         recognizer: Recognizer,
-        collections: Collections,
+        aliases: Aliases,
         index: Index,
         crops: CropStore,
         flusher: Flusher,
         max_picture_bytes: int,
     ) -> None:
         self._recognizer = recognizer
-        self._collections = collections
+        self._aliases = aliases
         self._index = index
         self._crops = crops
         self._flusher = flusher
@@ -66,7 +66,7 @@ class Catalog:
         """
         validation.check_count("products", len(request.products), validation.MAX_PRODUCTS_PER_CALL)
         started = time.perf_counter()
-        collection = await self._collections.of(Route.PRODUCTS)
+        collection = await self._aliases.collection(Route.PRODUCTS)
         seen: set[str] = set()
         outcomes = await _all_or_first_failure(
             self._embed(upsert, collection, seen, deadline) for upsert in request.products
@@ -89,7 +89,7 @@ class Catalog:
         """Raises GatewayError."""
         ids = validation.product_ids(request.ids)
         deadline.remaining("deleting")
-        collection = await self._collections.of(Route.PRODUCTS)
+        collection = await self._aliases.collection(Route.PRODUCTS)
         async with self._writing:
             rows = await self._rows_of(collection, ids)
             if rows:
@@ -105,7 +105,7 @@ class Catalog:
         """Raises NotFound, InvalidRequest, Unavailable."""
         wanted = validation.product_id(request.id)
         deadline.remaining("reading")
-        collection = await self._collections.of(Route.PRODUCTS)
+        collection = await self._aliases.collection(Route.PRODUCTS)
         found = _stored_products(await self._rows_of(collection, [wanted]))
         if not found:
             raise NotFound(f"product {wanted} is not in the catalogue")
@@ -117,7 +117,7 @@ class Catalog:
         validation.check_filter(request.filter)
         after = position_of(request.page_token, _PAGE_KIND, str)
         deadline.remaining("reading")
-        collection = await self._collections.of(Route.PRODUCTS)
+        collection = await self._aliases.collection(Route.PRODUCTS)
         expression = all_of(
             "ordinal == 0", filter_expression(request.filter), f"row_id > {quoted(after)}" if after else ""
         )

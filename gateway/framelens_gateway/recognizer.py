@@ -3,8 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol
 
 import grpc
 import numpy as np
@@ -87,12 +86,7 @@ class TritonRecognizer:
         self._client = InferenceServerClient(address, channel_args=_CHANNEL)
         self._max_pixels = max_picture_pixels
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def close(self) -> None:
         await self._client.close()
 
     async def recognize(self, call: RecognizerCall, deadline: Deadline) -> Recognition:

@@ -7,7 +7,7 @@ from framelens_client.reasons import Reason
 from framelens_client.v1 import framelens_pb2 as pb
 
 from framelens_gateway import validation
-from framelens_gateway.collections import Collections
+from framelens_gateway.aliases import Aliases
 from framelens_gateway.deadline import Deadline
 from framelens_gateway.errors import Unavailable
 from framelens_gateway.filters import filter_expression
@@ -29,13 +29,13 @@ class VisualSearch:
     def __init__(
         self,
         recognizer: Recognizer,
-        collections: Collections,
+        aliases: Aliases,
         merger: SearchMerger,
         routing: Routing,
         max_picture_bytes: int,
     ) -> None:
         self._recognizer = recognizer
-        self._collections = collections
+        self._aliases = aliases
         self._merger = merger
         self._routing = routing
         self._max_picture_bytes = max_picture_bytes
@@ -46,7 +46,7 @@ class VisualSearch:
         picture = validation.check_picture(request.picture, self._max_picture_bytes)
         options = validation.search_options(request.search)
         min_score, max_objects = validation.objects_wanted(request)
-        collection = await self._collections.of(Route.PRODUCTS)
+        collection = await self._aliases.collection(Route.PRODUCTS)
         call = RecognizerCall(picture, collection.space, min_score=min_score, max_objects=max_objects)
         recognition, recognizer_ms = await self._recognize(call, collection, deadline)
         search_started = time.perf_counter()
@@ -62,7 +62,7 @@ class VisualSearch:
         options = validation.search_options(request.search)
         region = validation.region(request.region)
         first = position_of(request.page_token, _PAGE_KIND, int) or 0
-        collection = await self._collections.of(Route.PRODUCTS)
+        collection = await self._aliases.collection(Route.PRODUCTS)
         call = RecognizerCall(picture, collection.space, regions=(region,))
         recognition, recognizer_ms = await self._recognize(call, collection, deadline)
         search_started = time.perf_counter()

@@ -5,15 +5,15 @@ from framelens_gateway.recognizer import Recognizer
 from framelens_gateway.routing import Route
 
 
-class Collections:
-    """The collections behind the live names."""
+class Aliases:
+    """The live names, and the collections behind them."""
 
     def __init__(self, index: Index, recognizer: Recognizer, default_space: str) -> None:
         self._index = index
         self._recognizer = recognizer
         self._default_space = default_space
 
-    async def of(self, route: Route) -> Collection:
+    async def collection(self, route: Route) -> Collection:
         """The collection behind a route's alias; an empty one in the default space where there is none yet.
 
         Raises Unavailable where Milvus cannot be reached, or the default space is not loaded.

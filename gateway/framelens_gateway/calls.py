@@ -1,0 +1,129 @@
+"""What every call passes through, on either face: token, admission, deadline, and an account of how it ended."""
+
+import asyncio
+import hmac
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from framelens_client.reasons import Reason
+from framelens_client.v1 import framelens_pb2 as pb
+from google.protobuf.message import Message
+
+from framelens_gateway.admission import Admission
+from framelens_gateway.catalog import Catalog
+from framelens_gateway.deadline import Deadline
+from framelens_gateway.errors import DeadlineExceeded, GatewayError, InternalError, Unauthenticated
+from framelens_gateway.metrics import Metrics
+from framelens_gateway.settings import GatewaySettings
+from framelens_gateway.visual_search import VisualSearch
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Lane:
+    """Calls that share a bound on how many are in flight, and the deadline of callers that name none."""
+
+    name: str
+    admission: Admission
+    default_deadline_s: float
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method of the contract."""
+
+    service: str
+    name: str
+    request: type[Message]
+    response: type[Message]
+    work: Callable[[Any, Deadline], Awaitable[Message]]
+    lane: Lane
+
+
+class Calls:
+    """The methods of the contract; both faces run these and nothing else."""
+
+    def __init__(self, settings: GatewaySettings, search: VisualSearch, catalog: Catalog, metrics: Metrics) -> None:
+        self._tokens = [token.get_secret_value().encode() for token in settings.tokens]
+        self._metrics = metrics
+        searches = Lane("search", Admission(settings.max_in_flight), settings.default_deadline_s)
+        catalogue = Lane("catalog", Admission(settings.max_catalog_in_flight), settings.catalog_deadline_s)
+        visual = "framelens.v1.VisualSearch"
+        store = "framelens.v1.Catalog"
+        self.methods = {
+            method.name: method
+            for method in (
+                Method(visual, "Recognize", pb.RecognizeRequest, pb.RecognizeResponse, search.recognize, searches),
+                Method(
+                    visual, "SearchRegion", pb.SearchRegionRequest, pb.SearchRegionResponse,
+                    search.search_region, searches,
+                ),
+                Method(
+                    store, "UpsertProducts", pb.UpsertProductsRequest, pb.UpsertProductsResponse,
+                    catalog.upsert, catalogue,
+                ),
+                Method(
+                    store, "DeleteProducts", pb.DeleteProductsRequest, pb.DeleteProductsResponse,
+                    catalog.delete, catalogue,
+                ),
+                Method(store, "GetProduct", pb.GetProductRequest, pb.StoredProduct, catalog.get, catalogue),
+                Method(
+                    store, "ListProducts", pb.ListProductsRequest, pb.ListProductsResponse,
+                    catalog.list_products, catalogue,
+                ),
+            )
+        }
+
+    async def run(self, name: str, request: Message, authorization: str | None, timeout_s: float | None) -> Message:
+        """Runs one method within its time. Raises GatewayError, and nothing else but cancellation."""
+        method = self.methods[name]
+        outcome = "OK"
+        try:
+            self._check_token(authorization)
+            with method.lane.admission.permit():
+                return await self._timed(method, request, timeout_s)
+        except GatewayError as error:
+            outcome = error.reason
+            raise
+        except asyncio.CancelledError:
+            outcome = Reason.CANCELLED
+            raise
+        except Exception as error:
+            log.exception("%s failed", name)
+            outcome = Reason.INTERNAL
+            raise InternalError from error
+        finally:
+            self._metrics.requests.labels(name, outcome).inc()
+
+    async def _timed(self, method: Method, request: Message, timeout_s: float | None) -> Message:
+        lane, started = method.lane, time.perf_counter()
+        seconds = lane.default_deadline_s if timeout_s is None else timeout_s
+        self._metrics.in_flight.labels(lane.name).set(lane.admission.in_flight)
+        try:
+            async with asyncio.timeout(seconds):
+                response = await method.work(request, Deadline.after(seconds))
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"{method.name} ({seconds:.3g} s)") from error
+        finally:
+            self._metrics.latency.labels(method.name).observe(time.perf_counter() - started)
+            self._metrics.in_flight.labels(lane.name).set(lane.admission.in_flight - 1)
+        self._observe_stages(response)
+        return response
+
+    def _observe_stages(self, response: Message) -> None:
+        if isinstance(response, pb.RecognizeResponse | pb.SearchRegionResponse):
+            for stage, milliseconds in response.served.stages_ms.items():
+                self._metrics.stages.labels(stage).observe(milliseconds / 1e3)
+
+    def _check_token(self, authorization: str | None) -> None:
+        if not self._tokens:
+            return
+        scheme, _, token = (authorization or "").partition(" ")
+        # Every token is compared, in constant time, so that timing tells nothing about any of them.
+        matches = [hmac.compare_digest(token.strip().encode(), known) for known in self._tokens]
+        if scheme.lower() != "bearer" or not any(matches):
+            raise Unauthenticated

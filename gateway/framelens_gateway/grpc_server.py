@@ -1,0 +1,75 @@
+"""The gRPC face: framelens.v1, standard health and reflection."""
+
+from collections.abc import Awaitable, Callable
+
+import grpc
+from framelens_client.reasons import ERROR_DOMAIN, STATUS_OF
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from grpc_status import rpc_status
+
+from framelens_gateway.calls import Calls, Method
+from framelens_gateway.errors import GatewayError, Overloaded
+from framelens_gateway.settings import GatewaySettings
+
+Context = grpc.aio.ServicerContext[Message, Message]
+
+
+def grpc_server(settings: GatewaySettings, calls: Calls, health_servicer: health.aio.HealthServicer) -> grpc.aio.Server:
+    """A server that listens once started. Raises OSError where the port is taken."""
+    server = grpc.aio.server(
+        options=[
+            ("grpc.max_receive_message_length", settings.max_message_bytes),
+            ("grpc.max_send_message_length", settings.max_message_bytes),
+            ("grpc.so_reuseport", 0),
+            # Feed services ping to keep idle connections; without this the server would hang up on them.
+            ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+            ("grpc.keepalive_permit_without_calls", 1),
+        ]
+    )
+    services = sorted({method.service for method in calls.methods.values()})
+    for service in services:
+        handlers = {m.name: _handler(calls, m) for m in calls.methods.values() if m.service == service}
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    reflection.enable_server_reflection((*services, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    address = f"{settings.host}:{settings.grpc_port}"
+    try:
+        server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise OSError(f"gRPC cannot listen on {address}; is the port taken?") from error
+    return server
+
+
+def _handler(calls: Calls, method: Method) -> grpc.RpcMethodHandler[Message, Message]:
+    return grpc.unary_unary_rpc_method_handler(
+        _behaviour(calls, method.name),  # type: ignore[arg-type]
+        request_deserializer=method.request.FromString,
+        response_serializer=method.response.SerializeToString,
+    )
+
+
+def _behaviour(calls: Calls, name: str) -> Callable[[Message, Context], Awaitable[Message]]:
+    async def behave(request: Message, context: Context) -> Message:
+        metadata = dict(context.invocation_metadata() or ())
+        try:
+            return await calls.run(name, request, metadata.get("authorization"), context.time_remaining())
+        except GatewayError as error:
+            await context.abort_with_status(rpc_status.to_status(error_status(error)))
+            raise AssertionError("abort_with_status raises") from error
+
+    return behave
+
+
+def error_status(error: GatewayError) -> status_pb2.Status:
+    """google.rpc.Status with ErrorInfo and, for shed calls, RetryInfo."""
+    code, _ = STATUS_OF[error.reason]
+    status = status_pb2.Status(code=code.value[0], message=error.message)
+    status.details.add().Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN))
+    if isinstance(error, Overloaded):
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(int(error.retry_after_s * 1e3))
+        status.details.add().Pack(retry)
+    return status

@@ -1,0 +1,112 @@
+"""`framelens-gateway`: the gateway's process."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+from pydantic_settings import CliApp
+
+from framelens_gateway.aliases import Aliases
+from framelens_gateway.calls import Calls
+from framelens_gateway.catalog import Catalog
+from framelens_gateway.crops import CropStore
+from framelens_gateway.flushing import Flusher
+from framelens_gateway.grpc_server import grpc_server
+from framelens_gateway.health import Health
+from framelens_gateway.http_app import http_app
+from framelens_gateway.index import Index, MilvusIndex
+from framelens_gateway.merging import SearchMerger
+from framelens_gateway.metrics import Metrics
+from framelens_gateway.recognizer import Recognizer, TritonRecognizer
+from framelens_gateway.routing import Routing
+from framelens_gateway.settings import GatewaySettings
+from framelens_gateway.visual_search import VisualSearch
+
+log = logging.getLogger("framelens")
+
+
+def main() -> None:
+    settings = CliApp.run(GatewaySettings)
+    if settings.print_config:
+        print(settings.model_dump_json(indent=2))
+        return
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        asyncio.run(_serve(settings))
+    except (OSError, ValueError) as error:
+        sys.exit(f"framelens-gateway: {error}")
+
+
+async def _serve(settings: GatewaySettings) -> None:
+    """Serves until SIGTERM or SIGINT; calls in flight may finish, and what was written is flushed."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        index = MilvusIndex(
+            settings.milvus_uri,
+            settings.milvus_token.get_secret_value(),
+            settings.index_type,
+            settings.milvus_timeout_s,
+            settings.alias_ttl_s,
+        )
+        stack.push_async_callback(index.close)
+        recognizer = TritonRecognizer(settings.triton_address, settings.max_picture_pixels)
+        stack.push_async_callback(recognizer.close)
+        flusher = Flusher(index, settings.flush_after_s)
+        stack.push_async_callback(flusher.close)
+        await _serve_with(settings, recognizer, index, flusher, stop)
+
+
+async def _serve_with(
+    settings: GatewaySettings, recognizer: Recognizer, index: Index, flusher: Flusher, stop: asyncio.Event
+) -> None:
+    metrics = Metrics()
+    calls = _calls(settings, recognizer, index, flusher, metrics)
+    health = Health(recognizer, index, metrics)
+    grpc_face = grpc_server(settings, calls, health.servicer)
+    http_face = _http_server(settings, http_app(settings, calls, health, metrics))
+    await grpc_face.start()
+    http_task = asyncio.create_task(http_face.serve())
+    watching = asyncio.create_task(health.watch())
+    stopping = asyncio.create_task(stop.wait())
+    log.info("gRPC on %s:%d, HTTP on %s:%d", settings.host, settings.grpc_port, settings.host, settings.http_port)
+    await asyncio.wait({stopping, http_task}, return_when=asyncio.FIRST_COMPLETED)
+    watching.cancel()
+    await health.stop_serving()
+    http_face.should_exit = True
+    await asyncio.gather(grpc_face.stop(settings.shutdown_grace_s), http_task)
+    stopping.cancel()
+
+
+def _calls(
+    settings: GatewaySettings, recognizer: Recognizer, index: Index, flusher: Flusher, metrics: Metrics
+) -> Calls:
+    aliases = Aliases(index, recognizer, settings.default_space)
+    search = VisualSearch(
+        recognizer, aliases, SearchMerger(index), Routing.load(settings.routing_file), settings.max_picture_bytes
+    )
+    crops = CropStore(settings.crops_dir)
+    catalog = Catalog(recognizer, aliases, index, crops, flusher, settings.max_picture_bytes)
+    return Calls(settings, search, catalog, metrics)
+
+
+class _UvicornServer(uvicorn.Server):
+    """Leaves signals to the gateway, which stops both faces together."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _http_server(settings: GatewaySettings, app: FastAPI) -> uvicorn.Server:
+    config = uvicorn.Config(
+        app, settings.host, settings.http_port, lifespan="off", log_config=None, access_log=False,
+        timeout_graceful_shutdown=round(settings.shutdown_grace_s),
+    )
+    return _UvicornServer(config)

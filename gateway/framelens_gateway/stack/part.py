@@ -1,0 +1,80 @@
+"""One process of the stack: started, probed, watched, stopped by its process id."""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_LOG_TAIL_BYTES = 4000
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What to run, and how to see that it answers."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: dict[str, str]
+    log: Path
+    probe: Callable[[], Awaitable[bool]]
+
+
+class PartProcess:
+    """A running part. Its children share its process group, so that none outlives it."""
+
+    def __init__(self, part: Part, process: asyncio.subprocess.Process) -> None:
+        self.part = part
+        self._process = process
+
+    @classmethod
+    async def start(cls, part: Part) -> "PartProcess":
+        part.log.parent.mkdir(parents=True, exist_ok=True)
+        with part.log.open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *part.command,
+                env={**os.environ, **part.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
+        return cls(part, process)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def exited(self) -> int:
+        return await self._process.wait()
+
+    async def stop(self, timeout_s: float) -> None:
+        """SIGTERM, and SIGKILL for what is left of its group after `timeout_s`."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), timeout_s)
+        self.kill_group()
+        await self._process.wait()
+
+    def kill_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def log_tail(self) -> str:
+        with self.part.log.open("rb") as log:
+            log.seek(0, os.SEEK_END)
+            log.seek(max(0, log.tell() - _LOG_TAIL_BYTES))
+            return log.read().decode(errors="replace").strip()
+
+
+def _die_with_parent() -> None:
+    """Runs in the child: should the supervisor be killed, the kernel stops this part too."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
