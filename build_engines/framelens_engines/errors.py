@@ -1,0 +1,33 @@
+"""Everything that can go wrong while an engine is made.
+
+EngineError
+├── WheelError         a wheel could not be fetched, or is not the pinned one
+├── ConversionError    a source is not the network that its importer knows
+├── RefusedModelError  a user's ONNX does not fit what was said about it
+├── ProbeError         an engine was built and does not answer sanely
+└── RepositoryError    the model repository does not admit the engine
+"""
+
+
+class EngineError(Exception):
+    """Base of all; its message names the thing, what is wrong with it, and what to do."""
+
+
+class WheelError(EngineError):
+    """A wheel could not be fetched, or is not the pinned one."""
+
+
+class ConversionError(EngineError):
+    """A source is not the network that its importer knows."""
+
+
+class RefusedModelError(EngineError):
+    """A user's ONNX does not fit what was said about it."""
+
+
+class ProbeError(EngineError):
+    """An engine was built and does not answer sanely."""
+
+
+class RepositoryError(EngineError):
+    """The model repository does not admit the engine."""
