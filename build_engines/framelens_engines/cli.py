@@ -1,0 +1,254 @@
+"""The command `framelens-engines`."""
+
+import json
+import math
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from framelens_engines.build import build_engine
+from framelens_engines.candidates import BOX_ORDERS
+from framelens_engines.contract import Normalisation
+from framelens_engines.defaults import build_defaults
+from framelens_engines.errors import EngineError
+from framelens_engines.model_config import Fit
+from framelens_engines.progress import Reporter
+from framelens_engines.repository import EngineVersion, ModelRepository
+from framelens_engines.samples import extract_samples
+from framelens_engines.user_model import PictureInput
+from framelens_engines.user_onnx import Activation, DetectorFormat, DetectorOutput, detector_plan, embedder_plan
+
+Command = Callable[..., None]
+Channels = tuple[float, float, float]
+
+# A table that goes into a pipe is not cut to the 80 columns that Rich assumes there.
+_PIPE_COLUMNS = 200
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def _size(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", value)
+    height, width = (int(part) for part in match.groups()) if match else (0, 0)
+    if min(height, width) < 1:
+        raise click.BadParameter(f"{value!r} is not HEIGHTxWIDTH in pixels, such as 640x640")
+    return height, width
+
+
+def _channels(_ctx: click.Context, _param: click.Parameter, value: str) -> Channels:
+    try:
+        numbers = [float(part) for part in value.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 3) or not all(math.isfinite(number) for number in numbers):
+        raise click.BadParameter(f"{value!r} is not one number or three, such as 123.7,116.3,103.5")
+    first, second, third = numbers * (3 // len(numbers))
+    return first, second, third
+
+
+def _model_name(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise click.BadParameter(f"{value!r}: expected lower-case letters, digits and underscores, a letter first")
+    return value
+
+
+def _std(ctx: click.Context, param: click.Parameter, value: str) -> Channels:
+    channels = _channels(ctx, param, value)
+    if min(channels) < 1:
+        raise click.BadParameter(f"{value} divides pixels of 0..255; expected 1 or more (0.229 of 0..1 is 58.395 here)")
+    return channels
+
+
+def _choice(values: object) -> click.Choice[str]:
+    return click.Choice([str(value) for value in get_args(values)])
+
+
+_CACHE = click.option(
+    "--cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("var/wheels"),
+    show_default=True,
+    envvar="FRAMELENS_WHEELS",
+    show_envvar=True,
+    help="Where downloaded wheels are kept.",
+)
+
+
+def _repository_options(command: Command) -> Command:
+    """--repository and --staging, given to the command as one ModelRepository."""
+    folder = click.Path(file_okay=False, path_type=Path)
+    for option in (
+        click.option(
+            "--staging", type=folder, help="Where versions are prepared  [default: var/staging beside the repository]"
+        ),
+        click.option("--repository", type=folder, default=Path("model_repository"), show_default=True),
+    ):
+        command = option(command)
+    return command
+
+
+def _input_options(command: Command) -> Command:
+    for option in reversed(
+        (
+            click.option(
+                "--onnx", "onnx_file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True
+            ),
+            click.option("--name", callback=_model_name, required=True, help="Name of the model in the repository."),
+            click.option("--input-size", callback=_size, metavar="HxW", required=True),
+            click.option(
+                "--mean",
+                callback=_channels,
+                metavar="C[,C,C]",
+                default="0",
+                show_default=True,
+                help="Of 0..255, in --color order.",
+            ),
+            click.option(
+                "--std", metavar="C[,C,C]", default="255", show_default=True, callback=_std, help="Of 0..255, likewise."
+            ),
+            click.option("--layout", type=click.Choice(["nchw", "nhwc"]), default="nchw", show_default=True),
+            click.option("--color", type=click.Choice(["rgb", "bgr"]), default="rgb", show_default=True),
+            click.option(
+                "--fit",
+                type=_choice(Fit),
+                default="stretch",
+                show_default=True,
+                help="How a picture becomes the input.",
+            ),
+            click.option("--outputs", default="", help="Names of the outputs to use, boxes before scores: A or A,B."),
+        )
+    ):
+        command = option(command)
+    return _repository_options(command)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def cli() -> None:
+    """Builds engines into a Triton model repository."""
+
+
+@cli.command()
+@_repository_options
+@_CACHE
+def defaults(repository: Path, staging: Path | None, cache: Path) -> None:
+    """Build the default detector and embedder, unless they are there already."""
+    build_defaults(ModelRepository(repository, staging), cache, Reporter())
+
+
+@cli.command()
+@click.option("--to", type=click.Path(file_okay=False, path_type=Path), required=True)
+@_CACHE
+def samples(to: Path, cache: Path) -> None:
+    """Extract sample pictures, from scikit-image's wheel."""
+    pictures = extract_samples(to, cache, Reporter())
+    click.echo(f"{len(pictures)} pictures in {to}")
+
+
+@cli.command(name="list")
+@_repository_options
+@click.option("--json", "as_json", is_flag=True, help="Print engine.json of each version.")
+def list_versions(repository: Path, staging: Path | None, *, as_json: bool) -> None:
+    """List the engine versions in the repository."""
+    models = ModelRepository(repository, staging)
+    versions = [version for model in models.models() for version in models.versions(model)]
+    if as_json:
+        click.echo(json.dumps([_as_json(version) for version in versions], indent=2))
+    else:
+        console = Console()
+        console.print(_table(versions), width=None if console.is_terminal else _PIPE_COLUMNS)
+
+
+@cli.group(name="import")
+def import_() -> None:
+    """Build an engine from an ONNX file of your own."""
+
+
+@import_.command()
+@_input_options
+@click.option(
+    "--labels", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True, help="A label a line."
+)
+@click.option("--format", "output_format", type=_choice(DetectorFormat), required=True)
+@click.option("--box-order", type=click.Choice(BOX_ORDERS), help="[default: xyxy for ssd, cxcywh for yolo]")
+@click.option("--box-unit", type=click.Choice(["unit", "pixels"]), help="[default: unit for ssd, pixels for yolo]")
+@click.option("--activation", type=_choice(Activation), default="none", show_default=True, help="That the scores lack.")
+@click.option("--background", is_flag=True, help="The first class is background, and not in --labels.")
+def detector(
+    labels: Path,
+    output_format: DetectorFormat,
+    box_order: str | None,
+    box_unit: str | None,
+    activation: Activation,
+    *,
+    background: bool,
+    **common: Any,  # noqa: ANN401
+) -> None:
+    """A detector with decoded boxes and scores (ssd), or with one output [N, 4+C, A] (yolo)."""
+    is_yolo = output_format == "yolo"
+    output = DetectorOutput(
+        format=output_format,
+        labels=_read_labels(labels),
+        box_order=box_order or ("cxcywh" if is_yolo else "xyxy"),
+        boxes_in_pixels=box_unit == "pixels" if box_unit else is_yolo,
+        activation=activation,
+        background=background,
+        names=_names(common["outputs"]),
+    )
+    plan = detector_plan(common["name"], common["onnx_file"], _picture_input(common), output, common["fit"])
+    build_engine(plan, ModelRepository(common["repository"], common["staging"]), Reporter())
+
+
+@import_.command()
+@_input_options
+def embedder(**common: Any) -> None:  # noqa: ANN401
+    """An embedder with one output [N, D] or [N, D, 1, 1]; the L2 norm is added."""
+    names = _names(common["outputs"])
+    plan = embedder_plan(common["name"], common["onnx_file"], _picture_input(common), names, common["fit"])
+    build_engine(plan, ModelRepository(common["repository"], common["staging"]), Reporter())
+
+
+def _picture_input(common: dict[str, Any]) -> PictureInput:
+    height, width = common["input_size"]
+    normalisation = Normalisation(common["mean"], common["std"], bgr=common["color"] == "bgr")
+    return PictureInput(height, width, normalisation, channels_first=common["layout"] == "nchw")
+
+
+def _names(outputs: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in outputs.split(",") if name.strip())
+
+
+def _read_labels(path: Path) -> tuple[str, ...]:
+    labels = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    if not labels or "" in labels:
+        where = f"line {labels.index('') + 1} of {path}" if labels else path
+        raise click.BadParameter(f"{where} is empty; expected a label in each line", param_hint="--labels")
+    return labels
+
+
+def _as_json(version: EngineVersion) -> dict[str, Any]:
+    return {"version": version.version, **version.record.model_dump(mode="json")}
+
+
+def _table(versions: list[EngineVersion]) -> Table:
+    table = Table("model", "version", "build", "precision", "target", "source", "created")
+    for version in versions:
+        record = version.record
+        origin = f"{record.source.package} {record.source.version}" if record.source.package else record.source.file
+        created = record.created.isoformat(timespec="seconds")
+        table.add_row(
+            version.model, str(version.version), str(record.build), record.precision, record.target, origin, created
+        )
+    return table
+
+
+def main() -> None:
+    try:
+        cli()
+    except EngineError as error:
+        click.echo(f"framelens-engines: {error}", err=True)
+        sys.exit(1)
