@@ -16,6 +16,8 @@ FrameLensError             reason, message and code of the failure
 ├── DeadlineExceeded
 ├── Cancelled
 └── ServerFailed           a fault of the server
+
+CatalogueError             a file of `framelens products import` cannot be used: catalogue, journal or report
 """
 
 from collections.abc import Sequence
@@ -40,6 +42,9 @@ class FrameLensError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.message, self.reason, self.code, self.retry_after_s)
+
+
+class CatalogueError(Exception): ...
 
 
 class InvalidRequest(FrameLensError): ...

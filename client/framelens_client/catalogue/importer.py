@@ -1,0 +1,190 @@
+"""Sends a catalogue to the gateway, a few calls at a time, and accounts for every row of it."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import grpc
+
+from framelens_client.async_client import AsyncClient
+from framelens_client.catalogue.batches import batches
+from framelens_client.catalogue.entries import Catalogue, Entry, Image
+from framelens_client.catalogue.journal import Journal
+from framelens_client.catalogue.rows import Rejection
+from framelens_client.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    FrameLensError,
+    Overloaded,
+    ServerFailed,
+    Unauthenticated,
+    Unavailable,
+    Unreachable,
+    of_reason,
+)
+from framelens_client.reasons import Reason
+from framelens_client.results import ProductUpsert, ReferencePicture, UpsertResult
+from framelens_client.settings import Retries
+
+CALLS_IN_FLIGHT = 4
+
+Answer = TypeVar("Answer")
+
+# Failures that pass, and that say nothing about the products: worth waiting for, then the end of the import.
+_PASSING = (Unreachable, Unavailable, Overloaded, DeadlineExceeded)
+_STOPPING = (*_PASSING, Unauthenticated, Cancelled)
+_PATIENCE = Retries(attempts=1_000_000, first_delay_s=0.2, longest_delay_s=3.0, on=_PASSING)
+
+
+@dataclass(slots=True)
+class Counts:
+    """Rows of the catalogue by what became of them."""
+
+    read: int = 0
+    stored: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+
+    @property
+    def not_sent(self) -> int:
+        return self.read - self.stored - self.unchanged - self.rejected
+
+
+class Importer:
+    """Imports one catalogue. `client` should not retry by itself: the importer does, for up to `wait_s` at a stretch.
+
+    `on_rejected` is told of each rejected row, once; `on_progress` that `counts` have changed.
+    """
+
+    def __init__(
+        self,
+        client: AsyncClient,
+        journal: Journal,
+        *,
+        wait_s: float,
+        on_rejected: Callable[[Rejection], None],
+        on_progress: Callable[[Counts], None],
+    ) -> None:
+        self.counts = Counts()
+        self.stopped_by: FrameLensError | None = None
+        self._client = client
+        self._journal = journal
+        self._wait_s = wait_s
+        self._on_rejected = on_rejected
+        self._on_progress = on_progress
+
+    async def run(self, catalogue: Catalogue) -> None:
+        """Ends early, with `stopped_by` set, when the gateway stays away or refuses the token."""
+        self.counts = Counts(read=catalogue.row_count)
+        self._reject(catalogue.rejections)
+        try:
+            changed = await self._changed(catalogue.entries)
+        except FrameLensError as error:
+            self.stopped_by = error
+            return
+        waiting = batches(changed)
+        await asyncio.gather(*(self._send_all(waiting) for _ in range(CALLS_IN_FLIGHT)))
+
+    async def _changed(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Entries that the gateway does not have as they are, by the journal and by its own word."""
+        acknowledged = [entry for entry in entries if self._journal.has(entry)]
+        kept = await self._patiently(self._stored_ids) if acknowledged else set()
+        unchanged = {entry.product.id for entry in acknowledged} & kept
+        self.counts.unchanged = sum(len(entry.rows) for entry in entries if entry.product.id in unchanged)
+        self._on_progress(self.counts)
+        return [entry for entry in entries if entry.product.id not in unchanged]
+
+    async def _stored_ids(self) -> set[str]:
+        return {stored.product.id async for stored in self._client.all_products(page_size=1000)}
+
+    async def _send_all(self, waiting: Iterator[tuple[Entry, ...]]) -> None:
+        for batch in waiting:
+            if self.stopped_by:
+                return
+            try:
+                await self._settle(batch)
+            except _STOPPING as error:
+                self.stopped_by = self.stopped_by or error
+
+    async def _settle(self, batch: Sequence[Entry]) -> None:
+        """Brings each entry to its end, stored or rejected. Raises what stops the import."""
+        unsettled = {entry: upsert for entry in batch if (upsert := await self._upsert(entry))}
+        try:
+            await self._patiently(lambda: self._send(unsettled))
+        except _STOPPING:
+            raise
+        except FrameLensError as error:
+            if len(unsettled) == 1:
+                self._reject_entry(next(iter(unsettled)), error.reason, error.message)
+                return
+            # The call as a whole was refused: find out by whose fault.
+            for entry in tuple(unsettled):
+                await self._settle([entry])
+
+    async def _upsert(self, entry: Entry) -> ProductUpsert | None:
+        try:
+            pictures = await asyncio.to_thread(_read_pictures, entry.images)
+        except OSError as error:
+            message = f"image cannot be read: {error.filename}: {error.strerror}"
+            self._reject_entry(entry, Reason.INVALID_PICTURE, message)
+            return None
+        return ProductUpsert(entry.product, pictures)
+
+    async def _send(self, unsettled: dict[Entry, ProductUpsert]) -> None:
+        """Takes entries out of `unsettled` as they are stored or rejected. Raises the failure of one that is left."""
+        if not unsettled:
+            return
+        answer = await self._client.upsert_products(unsettled.values())
+        passing: FrameLensError | None = None
+        _check_ids(tuple(unsettled), answer.results)
+        for entry, result in zip(tuple(unsettled), answer.results, strict=True):
+            error = of_reason(result.error.reason, result.error.message) if result.error else None
+            if isinstance(error, _PASSING):
+                passing = error
+                continue
+            del unsettled[entry]
+            if error:
+                self._reject_entry(entry, error.reason, error.message)
+            else:
+                self._store(entry)
+        if passing:
+            raise passing
+
+    async def _patiently(self, attempt: Callable[[], Awaitable[Answer]]) -> Answer:
+        count, deadline = 1, 0.0
+        while True:
+            try:
+                return await attempt()
+            except FrameLensError as error:
+                deadline = deadline or time.monotonic() + self._wait_s
+                delay = _PATIENCE.next_delay(count, error, deadline - time.monotonic())
+                if delay is None:
+                    raise
+            await asyncio.sleep(delay)
+            count += 1
+
+    def _store(self, entry: Entry) -> None:
+        self._journal.add([entry])
+        self.counts.stored += len(entry.rows)
+        self._on_progress(self.counts)
+
+    def _reject_entry(self, entry: Entry, reason: str, message: str) -> None:
+        self._reject(entry.rejections(reason, message))
+
+    def _reject(self, rejections: Sequence[Rejection]) -> None:
+        for rejection in rejections:
+            self.counts.rejected += 1
+            self._on_rejected(rejection)
+        self._on_progress(self.counts)
+
+
+def _read_pictures(images: Sequence[Image]) -> tuple[ReferencePicture, ...]:
+    return tuple(ReferencePicture(image.path.read_bytes(), image.region) for image in images)
+
+
+def _check_ids(sent: Sequence[Entry], results: Sequence[UpsertResult]) -> None:
+    if [entry.product.id for entry in sent] != [result.id for result in results]:
+        message = "the gateway's answer does not name the products that were sent, in their order"
+        raise ServerFailed(message, reason=Reason.INTERNAL, code=grpc.StatusCode.INTERNAL)

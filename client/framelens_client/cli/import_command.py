@@ -1,0 +1,131 @@
+"""`framelens products import`."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from framelens_client.catalogue.entries import Catalogue, read_catalogue
+from framelens_client.catalogue.importer import Counts, Importer
+from framelens_client.catalogue.journal import Journal
+from framelens_client.catalogue.report import Report
+from framelens_client.catalogue.rows import COLUMNS, Rejection
+from framelens_client.cli.gateway import Gateway
+from framelens_client.cli.tables import console
+
+_STATE_SUFFIX = ".import-state"
+
+
+@click.command(name="import")
+@click.argument("catalogue", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="CATALOG.csv")
+@click.option(
+    "--images",
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The folder that the image column is relative to.",
+)
+@click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=f"Where the import remembers what is stored. [default: CATALOG.csv{_STATE_SUFFIX}]",
+)
+@click.option("--restart", is_flag=True, help="Forget what an earlier import stored, and send everything.")
+@click.option(
+    "--report",
+    "report_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the rejected rows here too: CSV if it ends in .csv, else JSON lines.",
+)
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for a gateway that has gone away.",
+)
+@click.pass_context
+def import_command(
+    ctx: click.Context,
+    catalogue: Path,
+    images: Path,
+    state: Path | None,
+    restart: bool,
+    report_path: Path | None,
+    wait: float,
+) -> None:
+    """Stores the products of a catalogue in CSV.
+
+    Columns: id,title,url,merchant,category,price,currency,image and, if wanted, region. Rows of one id are pictures of
+    one product. Run it again after an interruption or a change: only what is new or changed is sent. A product that
+    was taken out of the file stays in the catalogue (see `products delete`).
+    """
+    gateway: Gateway = ctx.obj
+    state = state or catalogue.with_name(catalogue.name + _STATE_SUFFIX)
+    target = gateway.target().name
+    content = read_catalogue(catalogue, images)
+    if content.unused_columns:
+        click.echo(f"columns not used: {','.join(content.unused_columns)} (known: {','.join(COLUMNS)})", err=True)
+    with (
+        Journal(state, target, restart=restart) as journal,
+        Report(report_path) if report_path else nullcontext() as report,
+    ):
+        finished = _run(gateway, content, journal, wait, report)
+    if not finished:
+        ctx.exit(1)
+
+
+def _run(gateway: Gateway, content: Catalogue, journal: Journal, wait_s: float, report: Report | None) -> bool:
+    """Whether every row is stored."""
+    screen = console(stderr=True)
+
+    def reject(rejection: Rejection) -> None:
+        screen.print(str(rejection), markup=False, highlight=False, soft_wrap=True)
+        if report:
+            report.add(rejection)
+
+    with _progress(screen) as progress:
+        rows = progress.add_task("rows", total=content.row_count)
+
+        def advance(counts: Counts) -> None:
+            progress.update(rows, completed=counts.read - counts.not_sent)
+
+        return asyncio.run(_import(gateway, content, journal, wait_s, reject, advance))
+
+
+async def _import(
+    gateway: Gateway,
+    content: Catalogue,
+    journal: Journal,
+    wait_s: float,
+    on_rejected: Callable[[Rejection], None],
+    on_progress: Callable[[Counts], None],
+) -> bool:
+    async with gateway.patient_client() as client:
+        importer = Importer(client, journal, wait_s=wait_s, on_rejected=on_rejected, on_progress=on_progress)
+        try:
+            await importer.run(content)
+        finally:
+            _summarize(importer, journal)
+    return importer.counts.stored + importer.counts.unchanged == importer.counts.read
+
+
+def _summarize(importer: Importer, journal: Journal) -> None:
+    counts = importer.counts
+    parts = f"{counts.stored} stored + {counts.unchanged} unchanged + {counts.rejected} rejected"
+    if counts.not_sent:
+        parts += f" + {counts.not_sent} not sent"
+    click.echo(f"{counts.read} rows read = {parts}")
+    if error := importer.stopped_by:
+        click.echo(f"stopped: {error.reason}: {error.message}", err=True)
+    if counts.not_sent:
+        click.echo(f"to go on, run the same command again: {journal.path} knows what is stored", err=True)
+
+
+def _progress(screen: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)

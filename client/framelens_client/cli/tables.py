@@ -1,0 +1,107 @@
+"""Answers as people read them in a terminal."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from framelens_client.health import Health, ServingStatus
+from framelens_client.results import Box, Match, RecognizedObject, Served, StoredProduct
+
+_MATCHES_SHOWN = 3
+_WIDTH_OF_FILES = 160
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Wide enough that a file or a pipe gets each row on one line."""
+    plain = Console(stderr=stderr)
+    return plain if plain.is_terminal else Console(stderr=stderr, width=_WIDTH_OF_FILES)
+
+
+def objects_table(objects: Sequence[RecognizedObject]) -> Table:
+    table = _table("object", "score", "box", "best matches", "score", "price", "merchant")
+    for found in objects:
+        head = (found.label, f"{found.score:.2f}", _box(found.box))
+        rows = [_match_cells(match) for match in found.matches[:_MATCHES_SHOWN]] or [_no_match(found.note)]
+        for index, cells in enumerate(rows):
+            table.add_row(*_cells(*(head if index == 0 else ("", "", "")), *cells))
+    return table
+
+
+def matches_table(matches: Iterable[Match]) -> Table:
+    table = _table("match", "score", "price", "merchant", "category", "url")
+    for match in matches:
+        table.add_row(*_cells(*_match_cells(match), match.category, match.url))
+    return table
+
+
+def products_table(products: Iterable[StoredProduct]) -> Table:
+    table = _table("id", "title", "category", "price", "merchant", "pictures")
+    for stored in products:
+        product = stored.product
+        price = _price(product.price, product.currency)
+        count = str(len(stored.pictures))
+        table.add_row(*_cells(product.id, product.title, product.category, price, product.merchant, count))
+    return table
+
+
+def product_table(stored: StoredProduct) -> Table:
+    product = stored.product
+    table = Table.grid(padding=(0, 2))
+    table.add_row("id", _printable(product.id))
+    for name in ("title", "url", "merchant", "category"):
+        table.add_row(name, _printable(getattr(product, name)))
+    table.add_row("price", _printable(_price(product.price, product.currency)))
+    for picture in stored.pictures:
+        region = _box(picture.region) if picture.region else "whole picture"
+        table.add_row("picture", _printable(f"{picture.picture_id} ({region})"))
+    return table
+
+
+def health_table(address: str, health: Health) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_row("address", _printable(address))
+    for name in ("gateway", "visual_search", "catalog"):
+        status: ServingStatus = getattr(health, name)
+        table.add_row(name.replace("_", " "), Text(status, style="green" if status is ServingStatus.SERVING else "red"))
+    return table
+
+
+def served_line(served: Served) -> Text:
+    """The milliseconds of each stage, and what answered."""
+    stages = " · ".join(f"{stage} {ms:.1f}" for stage, ms in served.stages_ms.items())
+    engines = ", ".join(f"{engine.model}/{engine.version}" for engine in served.engines)
+    return Text(f"ms: {stages}\nengines: {engines}; collections: {', '.join(served.collections)}", style="dim")
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _cells(*texts: str) -> list[Text]:
+    return [_printable(text) for text in texts]
+
+
+def _printable(text: str) -> Text:
+    """A catalogue's text, which may hold markup or escape sequences meant for the terminal."""
+    return Text("".join(char if char.isprintable() else "�" for char in text))
+
+
+def _match_cells(match: Match) -> tuple[str, str, str, str]:
+    return f"{match.title} ({match.id})", f"{match.score:.3f}", _price(match.price, match.currency), match.merchant
+
+
+def _no_match(note: str) -> tuple[str, str, str, str]:
+    return note or "no match", "", "", ""
+
+
+def _price(price: float | None, currency: str) -> str:
+    return "" if price is None else f"{price:.2f} {currency}".strip()
+
+
+def _box(box: Box) -> str:
+    return f"{box.x_min:.2f},{box.y_min:.2f},{box.x_max:.2f},{box.y_max:.2f}"
