@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from framelens_client.reasons import Reason
-from framelens_client.v1 import framelens_pb2 as pb
 from google.protobuf.message import Message
 
+from framelens_client.reasons import Reason
+from framelens_client.v1 import framelens_pb2 as pb
 from framelens_gateway.admission import Admission
 from framelens_gateway.catalog import Catalog
 from framelens_gateway.deadline import Deadline
@@ -59,21 +59,37 @@ class Calls:
             for method in (
                 Method(visual, "Recognize", pb.RecognizeRequest, pb.RecognizeResponse, search.recognize, searches),
                 Method(
-                    visual, "SearchRegion", pb.SearchRegionRequest, pb.SearchRegionResponse,
-                    search.search_region, searches,
+                    visual,
+                    "SearchRegion",
+                    pb.SearchRegionRequest,
+                    pb.SearchRegionResponse,
+                    search.search_region,
+                    searches,
                 ),
                 Method(
-                    store, "UpsertProducts", pb.UpsertProductsRequest, pb.UpsertProductsResponse,
-                    catalog.upsert, catalogue,
+                    store,
+                    "UpsertProducts",
+                    pb.UpsertProductsRequest,
+                    pb.UpsertProductsResponse,
+                    catalog.upsert,
+                    catalogue,
                 ),
                 Method(
-                    store, "DeleteProducts", pb.DeleteProductsRequest, pb.DeleteProductsResponse,
-                    catalog.delete, catalogue,
+                    store,
+                    "DeleteProducts",
+                    pb.DeleteProductsRequest,
+                    pb.DeleteProductsResponse,
+                    catalog.delete,
+                    catalogue,
                 ),
                 Method(store, "GetProduct", pb.GetProductRequest, pb.StoredProduct, catalog.get, catalogue),
                 Method(
-                    store, "ListProducts", pb.ListProductsRequest, pb.ListProductsResponse,
-                    catalog.list_products, catalogue,
+                    store,
+                    "ListProducts",
+                    pb.ListProductsRequest,
+                    pb.ListProductsResponse,
+                    catalog.list_products,
+                    catalogue,
                 ),
             )
         }

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from framelens_client.reasons import Reason
 from framelens_client.v1 import framelens_pb2 as pb
-
 from framelens_gateway import validation
 from framelens_gateway.aliases import Aliases
 from framelens_gateway.crops import CropStore, picture_id
@@ -235,9 +234,7 @@ def _stored_product(rows: Sequence[Row]) -> pb.StoredProduct:
             currency=first["currency"],
         ),
         pictures=[
-            pb.StoredPicture(
-                picture_id=row["picture_id"], region=pb.Box(**{name: row[name] for name in Box._fields})
-            )
+            pb.StoredPicture(picture_id=row["picture_id"], region=pb.Box(**{name: row[name] for name in Box._fields}))
             for row in rows
         ],
         updated_at=first["updated_at"],
@@ -245,8 +242,12 @@ def _stored_product(rows: Sequence[Row]) -> pb.StoredProduct:
 
 
 def _describe(served: pb.Served, collection: Collection, stored: Sequence[_Embedded], started: float) -> None:
-    engines = {model: version for product in stored for picture in product.pictures
-               for model, version in picture.engines.items()}
+    engines = {
+        model: version
+        for product in stored
+        for picture in product.pictures
+        for model, version in picture.engines.items()
+    }
     served.engines.extend(pb.Engine(model=model, version=version) for model, version in engines.items())
     served.collections.append(collection.name)
     served.stages_ms["total"] = (time.perf_counter() - started) * 1e3

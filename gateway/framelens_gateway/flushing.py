@@ -1,4 +1,4 @@
-"""Flushes a collection soon after writes: Milvus Lite searches rows that are not flushed in Python, a hundredfold slower."""
+"""Flushes a collection soon after writes: rows that are not flushed Milvus Lite searches in Python, far slower."""
 
 import asyncio
 import logging

@@ -1,23 +1,27 @@
 """The gRPC face: framelens.v1, standard health and reflection."""
 
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import grpc
-from framelens_client.reasons import ERROR_DOMAIN, STATUS_OF
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
-from grpc_health.v1 import health, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
+from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
+from framelens_client.reasons import ERROR_DOMAIN, STATUS_OF
 from framelens_gateway.calls import Calls, Method
 from framelens_gateway.errors import GatewayError, Overloaded
+from framelens_gateway.health import Health
 from framelens_gateway.settings import GatewaySettings
 
-Context = grpc.aio.ServicerContext[Message, Message]
+if TYPE_CHECKING:
+    Context = grpc.aio.ServicerContext[Message, Message]
 
 
-def grpc_server(settings: GatewaySettings, calls: Calls, health_servicer: health.aio.HealthServicer) -> grpc.aio.Server:
+def grpc_server(settings: GatewaySettings, calls: Calls, health: Health) -> grpc.aio.Server:
     """A server that listens once started. Raises OSError where the port is taken."""
     server = grpc.aio.server(
         options=[
@@ -33,8 +37,8 @@ def grpc_server(settings: GatewaySettings, calls: Calls, health_servicer: health
     for service in services:
         handlers = {m.name: _handler(calls, m) for m in calls.methods.values() if m.service == service}
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    reflection.enable_server_reflection((*services, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
+    reflection.enable_server_reflection((*services, HEALTH_SERVICE, reflection.SERVICE_NAME), server)
     address = f"{settings.host}:{settings.grpc_port}"
     try:
         server.add_insecure_port(address)
@@ -43,21 +47,22 @@ def grpc_server(settings: GatewaySettings, calls: Calls, health_servicer: health
     return server
 
 
-def _handler(calls: Calls, method: Method) -> grpc.RpcMethodHandler[Message, Message]:
+def _handler(calls: Calls, method: Method) -> "grpc.RpcMethodHandler[Message, Message]":
     return grpc.unary_unary_rpc_method_handler(
-        _behaviour(calls, method.name),  # type: ignore[arg-type]
+        _behaviour(calls, method.name),
         request_deserializer=method.request.FromString,
         response_serializer=method.response.SerializeToString,
     )
 
 
-def _behaviour(calls: Calls, name: str) -> Callable[[Message, Context], Awaitable[Message]]:
-    async def behave(request: Message, context: Context) -> Message:
+def _behaviour(calls: Calls, name: str) -> "Callable[[Message, Context], Awaitable[Message]]":
+    async def behave(request: Message, context: "Context") -> Message:
         metadata = dict(context.invocation_metadata() or ())
         try:
             return await calls.run(name, request, metadata.get("authorization"), context.time_remaining())
         except GatewayError as error:
-            await context.abort_with_status(rpc_status.to_status(error_status(error)))
+            status = rpc_status.to_status(error_status(error))
+            await context.abort_with_status(status)  # type: ignore[attr-defined]
             raise AssertionError("abort_with_status raises") from error
 
     return behave

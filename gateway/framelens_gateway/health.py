@@ -16,7 +16,7 @@ class Health:
     """What was seen of Triton and Milvus a moment ago."""
 
     def __init__(self, recognizer: Recognizer, index: Index, metrics: Metrics) -> None:
-        self.servicer = health.aio.HealthServicer()
+        self.servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]
         self.parts = {"triton": False, "milvus": False}
         self._recognizer, self._index, self._metrics = recognizer, index, metrics
 

@@ -6,14 +6,14 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from framelens_client.reasons import STATUS_OF, Reason
-from framelens_client.v1 import framelens_pb2 as pb
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
+from framelens_client.reasons import STATUS_OF, Reason
+from framelens_client.v1 import framelens_pb2 as pb
 from framelens_gateway.calls import Calls
 from framelens_gateway.errors import GatewayError, InvalidRequest, Overloaded
 from framelens_gateway.health import Health
@@ -113,19 +113,12 @@ class _HttpFace:
     async def _read_form(self, name: str, request: Request) -> Message:
         """`request` holds the JSON; pictures that it leaves out come, in order, as files named `picture`."""
         try:
-            form = await request.form(max_files=1024, max_part_size=2**20)
+            async with request.form(max_files=1024, max_part_size=2**20) as form:
+                message = self._parse(name, _request_text(form))
+                await _fill_pictures(message, form)
+                return message
         except HTTPException as error:
             raise InvalidRequest(f"the multipart body is broken: {error.detail}") from error
-        async with form:
-            unknown = sorted(set(form) - {"request", "picture"})
-            if unknown:
-                raise InvalidRequest(f"the form has unknown parts {', '.join(unknown)}; send `picture` and `request`")
-            text = form.get("request", "{}")
-            if not isinstance(text, str):
-                raise InvalidRequest("the form's `request` is a file; send it as a text field")
-            message = self._parse(name, text.encode())
-            await _fill_pictures(message, form)
-            return message
 
     def _parse(self, name: str, body: bytes) -> Message:
         message = self._calls.methods[name].request()
@@ -155,8 +148,19 @@ class _HttpFace:
 
 async def _disconnected(request: Request) -> None:
     """Returns when the caller hangs up; its body has been read by then."""
-    while not await request.is_disconnected():
-        await asyncio.sleep(0.05)
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _request_text(form: FormData) -> bytes:
+    """Raises InvalidRequest."""
+    unknown = sorted(set(form) - {"request", "picture"})
+    if unknown:
+        raise InvalidRequest(f"the form has unknown parts {', '.join(unknown)}; send `picture` and `request`")
+    text = form.get("request", "{}")
+    if not isinstance(text, str):
+        raise InvalidRequest("the form's `request` is a file; send it as a text field")
+    return text.encode()
 
 
 async def _fill_pictures(message: Message, form: FormData) -> None:

@@ -16,9 +16,9 @@ from typing import Any, Protocol, TypeVar
 import grpc
 import numpy as np
 import numpy.typing as npt
-from framelens_client.reasons import Reason
 from pymilvus import DataType, MilvusClient, MilvusException
 
+from framelens_client.reasons import Reason
 from framelens_gateway.errors import Unavailable
 
 log = logging.getLogger(__name__)

@@ -2,9 +2,12 @@
 
 from typing import Any
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 
 Schema = dict[str, Any]
+# protobuf's descriptors come in several implementations, which share an interface and no type.
+Descriptor = Any
+Field = Any
 
 _INTEGERS = {FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_INT64, FieldDescriptor.TYPE_UINT32}
 _NUMBERS = {FieldDescriptor.TYPE_FLOAT, FieldDescriptor.TYPE_DOUBLE}
@@ -31,13 +34,13 @@ def schemas(messages: list[Descriptor]) -> dict[str, Schema]:
     return found
 
 
-def _field(field: FieldDescriptor) -> Schema:
+def _field(field: Field) -> Schema:
     if field.message_type and field.message_type.GetOptions().map_entry:
         return {"type": "object", "additionalProperties": _single(field.message_type.fields_by_name["value"])}
     return {"type": "array", "items": _single(field)} if field.is_repeated else _single(field)
 
 
-def _single(field: FieldDescriptor) -> Schema:
+def _single(field: Field) -> Schema:
     if field.message_type:
         return reference(field.message_type)
     if field.type in _INTEGERS:

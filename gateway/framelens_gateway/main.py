@@ -69,7 +69,7 @@ async def _serve_with(
     metrics = Metrics()
     calls = _calls(settings, recognizer, index, flusher, metrics)
     health = Health(recognizer, index, metrics)
-    grpc_face = grpc_server(settings, calls, health.servicer)
+    grpc_face = grpc_server(settings, calls, health)
     http_face = _http_server(settings, http_app(settings, calls, health, metrics))
     await grpc_face.start()
     http_task = asyncio.create_task(http_face.serve())
@@ -106,7 +106,12 @@ class _UvicornServer(uvicorn.Server):
 
 def _http_server(settings: GatewaySettings, app: FastAPI) -> uvicorn.Server:
     config = uvicorn.Config(
-        app, settings.host, settings.http_port, lifespan="off", log_config=None, access_log=False,
+        app,
+        settings.host,
+        settings.http_port,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
         timeout_graceful_shutdown=round(settings.shutdown_grace_s),
     )
     return _UvicornServer(config)

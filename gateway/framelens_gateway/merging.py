@@ -57,7 +57,8 @@ class SearchMerger:
     def _next_batch(self, key: SearchKey) -> list[_Waiting]:
         """As many as one call takes; callers that have gone are dropped here, before they cost anything."""
         waiting = [entry for entry in self._waiting[key] if not entry.answer.done()]
-        batch, vectors = [], 0
+        batch: list[_Waiting] = []
+        vectors = 0
         for entry in waiting:
             if batch and vectors + len(entry.vectors) > _MAX_VECTORS:
                 break

@@ -12,15 +12,23 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.requests = Counter(
-            "framelens_requests", "Calls by method and outcome (OK or a reason)", ["method", "outcome"],
+            "framelens_requests",
+            "Calls by method and outcome (OK or a reason)",
+            ["method", "outcome"],
             registry=self.registry,
         )
         self.latency = Histogram(
-            "framelens_request_seconds", "Duration of admitted calls", ["method"], buckets=_BUCKETS,
+            "framelens_request_seconds",
+            "Duration of admitted calls",
+            ["method"],
+            buckets=_BUCKETS,
             registry=self.registry,
         )
         self.stages = Histogram(
-            "framelens_stage_seconds", "Duration of stages of a search", ["stage"], buckets=_BUCKETS,
+            "framelens_stage_seconds",
+            "Duration of stages of a search",
+            ["stage"],
+            buckets=_BUCKETS,
             registry=self.registry,
         )
         self.in_flight = Gauge("framelens_in_flight", "Admitted calls in flight", ["kind"], registry=self.registry)

@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 from framelens_client.reasons import Reason
-
 from framelens_gateway.errors import InvalidRequest
 
 

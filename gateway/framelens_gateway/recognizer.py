@@ -8,10 +8,10 @@ from typing import NamedTuple, Protocol
 import grpc
 import numpy as np
 import numpy.typing as npt
-from framelens_client.reasons import STATUS_OF, Reason
 from tritonclient.grpc.aio import InferenceServerClient, InferInput, InferRequestedOutput, InferResult
 from tritonclient.utils import InferenceServerException
 
+from framelens_client.reasons import STATUS_OF, Reason
 from framelens_gateway.deadline import Deadline
 from framelens_gateway.errors import DeadlineExceeded, GatewayError, InvalidRequest, Unavailable
 
@@ -43,7 +43,7 @@ class RecognizerCall:
     picture: bytes
     embedder: str
     regions: tuple[Box, ...] | None = None
-    min_score: float = 0.3
+    min_score: float = 0.5
     max_objects: int = 8
     crops: bool = False
 

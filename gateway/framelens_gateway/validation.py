@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
-from framelens_client.reasons import Reason
-from framelens_client.v1 import framelens_pb2 as pb
 from google.protobuf.unknown_fields import UnknownFieldSet
 
+from framelens_client.reasons import Reason
+from framelens_client.v1 import framelens_pb2 as pb
 from framelens_gateway.errors import InvalidRequest
 from framelens_gateway.index import FIELD_BYTES
 from framelens_gateway.recognizer import WHOLE_PICTURE, Box
@@ -25,7 +25,7 @@ MAX_PAGE_SIZE = 1000
 _MAX_FILTER_VALUES = 100
 _DEFAULT_TOP_K = 10
 _DEFAULT_PAGE_SIZE = 100
-_DEFAULT_MIN_OBJECT_SCORE = 0.3
+_DEFAULT_MIN_OBJECT_SCORE = 0.5
 _DEFAULT_MAX_OBJECTS = 8
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _MAX_PRICE = 1e12
@@ -74,9 +74,7 @@ def region(box: pb.Box) -> Box:
     if not all(math.isfinite(value) for value in found):
         raise InvalidRequest(f"region ({shown}) is not finite; coordinates are in 0..1", Reason.INVALID_REGION)
     if min(found) < 0 or max(found) > 1:
-        raise InvalidRequest(
-            f"region ({shown}) is outside the picture; coordinates are in 0..1", Reason.INVALID_REGION
-        )
+        raise InvalidRequest(f"region ({shown}) is outside the picture; coordinates are in 0..1", Reason.INVALID_REGION)
     if found.x_min >= found.x_max or found.y_min >= found.y_max:
         raise InvalidRequest(
             f"region ({shown}) is empty or inverted; x_min < x_max and y_min < y_max are needed", Reason.INVALID_REGION
@@ -86,7 +84,7 @@ def region(box: pb.Box) -> Box:
 
 def check_filter(wanted: pb.Filter) -> None:
     """A condition that the server does not know must not be left out silently: the answer would be wrong."""
-    unknown = [str(entry.field_number) for entry in UnknownFieldSet(wanted)]  # type: ignore[no-untyped-call]
+    unknown = [str(entry.field_number) for entry in UnknownFieldSet(wanted)]  # type: ignore[attr-defined]
     if unknown:
         raise InvalidRequest(
             f"filter has unknown fields (numbers {', '.join(unknown)}); this server knows categories, merchants, "
@@ -95,15 +93,15 @@ def check_filter(wanted: pb.Filter) -> None:
         )
     for name, values in (("categories", wanted.categories), ("merchants", wanted.merchants)):
         if len(values) > _MAX_FILTER_VALUES:
-            raise InvalidRequest(f"filter.{name} has {len(values)} values; the limit is {_MAX_FILTER_VALUES}",
-                                 Reason.INVALID_FILTER)
+            raise InvalidRequest(
+                f"filter.{name} has {len(values)} values; the limit is {_MAX_FILTER_VALUES}", Reason.INVALID_FILTER
+            )
         for value in values:
             _check_text(f"filter.{name}", value, 256, Reason.INVALID_FILTER)
-    for name in ("min_price", "max_price"):
-        if wanted.HasField(name) and not 0 <= getattr(wanted, name) <= _MAX_PRICE:
-            raise InvalidRequest(
-                f"filter.{name} is {getattr(wanted, name):g}; it must be in 0..{_MAX_PRICE:g}", Reason.INVALID_FILTER
-            )
+    for bound, price in (("min_price", wanted.min_price), ("max_price", wanted.max_price)):
+        # A bound that is absent reads as 0.
+        if not 0 <= price <= _MAX_PRICE:
+            raise InvalidRequest(f"filter.{bound} is {price:g}; it must be in 0..{_MAX_PRICE:g}", Reason.INVALID_FILTER)
     if wanted.HasField("min_price") and wanted.HasField("max_price") and wanted.min_price > wanted.max_price:
         raise InvalidRequest(
             f"filter.min_price {wanted.min_price:g} is above filter.max_price {wanted.max_price:g}",

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from framelens_client.reasons import Reason
 from framelens_client.v1 import framelens_pb2 as pb
-
 from framelens_gateway import validation
 from framelens_gateway.aliases import Aliases
 from framelens_gateway.deadline import Deadline

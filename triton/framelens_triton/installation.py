@@ -40,7 +40,9 @@ class Installation:
         """Raises InstallationError."""
         spec = find_spec("pytriton")
         if spec is None or spec.origin is None:
-            raise InstallationError("nvidia-pytriton is not installed here; run `pip install 'framelens-triton[embedded]'`")
+            raise InstallationError(
+                "nvidia-pytriton is not installed here; run `pip install 'framelens-triton[embedded]'`"
+            )
         package = Path(spec.origin).parent
         root = package / "tritonserver"
         found = cls(
@@ -51,17 +53,21 @@ class Installation:
         )
         for part in (found.server, found.backend, found.stub, found.libraries):
             if not part.exists():
-                raise InstallationError(f"nvidia-pytriton has no {part.relative_to(package.parent)}; it has CPython "
-                                        f"3.8 to 3.13 on x86-64, and this is {_PYTHON} on {platform.machine()}")
+                raise InstallationError(
+                    f"nvidia-pytriton has no {part.relative_to(package.parent)}; it has CPython "
+                    f"3.8 to 3.13 on x86-64, and this is {_PYTHON} on {platform.machine()}"
+                )
         return found
 
     def lay_out_backends(self, directory: Path) -> Path:
-        """A backend directory of links: the Python backend, and this package's backends beside it."""
+        """A backend directory: the Python backend copied, since Triton refuses a library that a link leads out of its
+        directory, and this package's backends linked beside it.
+        """
         python = directory / "python"
         shutil.rmtree(directory, ignore_errors=True)
         python.mkdir(parents=True)
         for part in (self.backend / "libtriton_python.so", self.backend / "triton_python_backend_utils.py", self.stub):
-            (python / part.name).symlink_to(part)
+            shutil.copy2(part, python / part.name)
         for backend in _BACKENDS.iterdir():
             if (backend / "model.py").is_file():
                 (directory / backend.name).symlink_to(backend)
@@ -74,7 +80,9 @@ def libpython_directory() -> Path:
     for directory in (Path(configured), _SYSTEM_LIBRARIES, _private_libraries()):
         if (directory / _LIBPYTHON).exists():
             return directory
-    raise InstallationError(f"{_LIBPYTHON} is not on this machine; run `framelens-triton setup`, or install {_PACKAGES[0]}")
+    raise InstallationError(
+        f"{_LIBPYTHON} is not on this machine; run `framelens-triton setup`, or install {_PACKAGES[0]}"
+    )
 
 
 def fetch_libpython() -> Path:

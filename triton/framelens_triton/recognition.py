@@ -30,6 +30,8 @@ EMBEDDER_OUTPUTS = ("embedding", "build")
 STAGES = ("decode", "resize", "detect", "nms", "crop", "embed")
 # Boxes of one label that overlap more than this are one object (the TF detection zoo's value for SSD).
 NMS_IOU = 0.6
+# Two boxes of different labels that overlap more than this show one thing.
+SAME_THING_IOU = 0.8
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -57,10 +59,10 @@ class Request:
     detector: str
     embedder: str
     regions: tuple[Box, ...] | None = None
-    min_score: float = 0.3
+    min_score: float = 0.5
     max_objects: int = 8
     keep_crops: bool = False
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass
@@ -137,7 +139,8 @@ class Recognizer:
             with clock.stage("detect"):
                 outputs = self._infer(detector, spec, [pixels for pixels, _ in fitted], DETECTOR_OUTPUTS)
         except (EngineUnavailable, OSError, ValueError) as error:
-            return _fail(results, detector, error)
+            _fail(results, detector, error)
+            return
         with clock.stage("nms"):
             for index, (result, (_, placement)) in enumerate(zip(results, fitted, strict=True)):
                 boxes = placement.to_picture(outputs["boxes"][index].astype(np.float32, copy=False))
@@ -162,7 +165,8 @@ class Recognizer:
             with clock.stage("embed"):
                 outputs = self._infer(embedder, spec, crops, EMBEDDER_OUTPUTS)
         except (EngineUnavailable, OSError, ValueError) as error:
-            return _fail(results, embedder, error)
+            _fail(results, embedder, error)
+            return
         for index, (result, found) in enumerate(pairs):
             found.embedding = outputs["embedding"][index].astype(np.float32, copy=False)
             result.engines[embedder] = self._models.version_of(embedder, int(outputs["build"][index, 0]))
@@ -198,10 +202,19 @@ def _objects(
     """The candidates of one picture that survive NMS and cover at least one of its pixels."""
     picture, request = _picture(result), result.request
     visible = ((boxes[:, 2] - boxes[:, 0]) * picture.width >= 1) & ((boxes[:, 3] - boxes[:, 1]) * picture.height >= 1)
-    boxes, scores = boxes[visible], np.asarray(scores[visible], np.float32)
+    boxes = boxes[visible]
+    confidences = np.asarray(scores[visible], np.float32)
     numbers = np.asarray(label_numbers[visible], np.int32)
-    kept = nms(boxes, scores, numbers, iou=NMS_IOU, min_score=request.min_score, max_objects=request.max_objects)
-    return [FoundObject(labels[numbers[i]], float(scores[i]), Box(*map(float, boxes[i]))) for i in kept]
+    kept = nms(
+        boxes,
+        confidences,
+        numbers,
+        iou=NMS_IOU,
+        same_thing_iou=SAME_THING_IOU,
+        min_score=request.min_score,
+        max_objects=request.max_objects,
+    )
+    return [FoundObject(labels[numbers[i]], float(confidences[i]), Box(*map(float, boxes[i]))) for i in kept]
 
 
 def _keep_crop(pair: tuple[Recognition, FoundObject]) -> None:

@@ -136,7 +136,7 @@ class RecognizeRequest(_message.Message):
     picture: _builtins.bytes
     """An encoded picture: JPEG, PNG, WebP, GIF, BMP or TIFF."""
     min_object_score: _builtins.float
-    """Objects below this confidence are left out, 0 to 1; 0.3 when absent."""
+    """Objects below this confidence are left out, 0 to 1; 0.5 when absent."""
     max_objects: _builtins.int
     """At most this many objects, best first, 1 to 32; 8 when absent."""
     @_builtins.property

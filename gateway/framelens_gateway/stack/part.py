@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Awaitable, Callable
@@ -11,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
-_LOG_TAIL_BYTES = 4000
+_LOG_TAIL_BYTES = 64 * 1024
+_LOG_TAIL_LINES = 10
+# Triton marks errors so, then goes on talking for a screen before it exits.
+_ERROR_LINE = re.compile(r"^E\d{4} |Error|error:|Traceback")
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -29,14 +33,16 @@ class Part:
 class PartProcess:
     """A running part. Its children share its process group, so that none outlives it."""
 
-    def __init__(self, part: Part, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, part: Part, process: asyncio.subprocess.Process, log_start: int) -> None:
         self.part = part
         self._process = process
+        self._log_start = log_start
 
     @classmethod
     async def start(cls, part: Part) -> "PartProcess":
         part.log.parent.mkdir(parents=True, exist_ok=True)
         with part.log.open("ab") as log:
+            log_start = log.tell()
             process = await asyncio.create_subprocess_exec(
                 *part.command,
                 env={**os.environ, **part.environment},
@@ -46,7 +52,7 @@ class PartProcess:
                 start_new_session=True,
                 preexec_fn=_die_with_parent,
             )
-        return cls(part, process)
+        return cls(part, process, log_start)
 
     @property
     def pid(self) -> int:
@@ -69,10 +75,12 @@ class PartProcess:
             os.killpg(self.pid, signal.SIGKILL)
 
     def log_tail(self) -> str:
+        """The last lines of the log, and the lines before them that speak of errors."""
         with self.part.log.open("rb") as log:
-            log.seek(0, os.SEEK_END)
-            log.seek(max(0, log.tell() - _LOG_TAIL_BYTES))
-            return log.read().decode(errors="replace").strip()
+            log.seek(self._log_start)
+            lines = log.read()[-_LOG_TAIL_BYTES:].decode(errors="replace").strip().splitlines()
+        errors = [line for line in lines[:-_LOG_TAIL_LINES] if _ERROR_LINE.search(line)]
+        return "\n".join(errors[-_LOG_TAIL_LINES:] + lines[-_LOG_TAIL_LINES:])
 
 
 def _die_with_parent() -> None:

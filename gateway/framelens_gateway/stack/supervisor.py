@@ -78,8 +78,13 @@ class Supervisor:
             process.kill_group()
             if time.monotonic() - since > _STEADY_S:
                 backoff = _FIRST_BACKOFF_S
-            log.error("%s died with status %d; restarting it in %.1f s. The end of its log:\n%s", part.name, status,
-                      backoff, process.log_tail())
+            log.error(
+                "%s died with status %d; restarting it in %.1f s. The end of its log:\n%s",
+                part.name,
+                status,
+                backoff,
+                process.log_tail(),
+            )
             await asyncio.sleep(backoff)
             backoff = min(backoff * 2, _LONGEST_BACKOFF_S)
             self._running[part.name] = await PartProcess.start(part)

@@ -1,4 +1,4 @@
-"""Triton's side of the recognizer: tensors in, `framelens_triton.recognition` over all requests at once, tensors out."""
+"""Triton's side of the recognizer: tensors in, `framelens_triton.recognition` over all requests, tensors out."""
 
 import json
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import triton_python_backend_utils as pb_utils
+
 from framelens_triton.images.boxes import Box
 from framelens_triton.images.decode import Limits
 from framelens_triton.images.errors import PictureError
@@ -128,12 +129,16 @@ def _tensors(results: list[Recognition]) -> dict[str, npt.NDArray[Any]]:
         "crops": crops,
         "picture_size": np.array(sizes, np.int32),
         "engines": np.array([[json.dumps(r.engines).encode()] for r in results], np.object_),
-        "error": np.array([[_error(r.error)] for r in results], np.object_),
+        "error": np.array([[_error(r)] for r in results], np.object_),
     }
 
 
-def _error(error: PictureError | EngineUnavailable | None) -> bytes:
+def _error(result: Recognition) -> bytes:
+    error = result.error
     if error is None:
         return b""
-    reason = error.reason if isinstance(error, PictureError) else "TRITON_UNAVAILABLE"
+    if isinstance(error, PictureError):
+        reason = error.reason
+    else:
+        reason = "SPACE_NOT_LOADED" if error.model == result.request.embedder else "TRITON_UNAVAILABLE"
     return json.dumps({"reason": reason, "message": str(error)}).encode()

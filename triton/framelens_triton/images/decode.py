@@ -13,11 +13,9 @@ from framelens_triton.images.errors import InvalidPicture, PictureTooLarge, Unsu
 
 # Limits below check the header's pixel count for every format; Pillow's own guess would only warn.
 Image.MAX_IMAGE_PIXELS = None
-# Registers every format now: by itself Pillow does that at the first picture, and some formats not at all.
-Image.init()
 
-# MPO is what many phones write for a JPEG with a preview behind it.
-_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+# JPEG includes MPO, which many phones write: a JPEG with a preview behind it.
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 _FORMAT_NAMES = "JPEG, PNG, WebP, GIF, BMP or TIFF"
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"GIF8", b"BM", b"II*\x00", b"MM\x00*")
 _ORIENTATION_TAG = 0x0112
@@ -26,7 +24,7 @@ _JPEG_SCALES = (8, 4, 2)
 # The shorter side a detector frame keeps, and the one a region keeps: a little over the engines' inputs.
 _FRAME_SIDE = 320
 _REGION_SIDE = 224
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, TypeError, KeyError, ZeroDivisionError)
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, TypeError)
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,14 @@ def nms(
     labels: npt.NDArray[np.int32],
     *,
     iou: float,
+    same_thing_iou: float,
     min_score: float,
     max_objects: int,
 ) -> npt.NDArray[np.intp]:
-    """Indices of the boxes to keep, best first: greedy, within each label.
+    """Indices of the boxes to keep, best first.
 
-    boxes [n, 4] x_min, y_min, x_max, y_max; scores [n]; labels [n].
+    Greedy within each label above `iou`, and whatever the labels above `same_thing_iou`: a cup that is also called a
+    bowl is one object. boxes [n, 4] x_min, y_min, x_max, y_max; scores [n]; labels [n].
     """
     order = np.argsort(-scores, kind="stable")
     order = order[scores[order] >= min_score]
@@ -23,8 +25,8 @@ def nms(
     while order.size and len(kept) < max_objects:
         best, rest = order[0], order[1:]
         kept.append(int(best))
-        overlaps = (labels[rest] == labels[best]) & (iou_with(boxes[best], boxes[rest]) > iou)
-        order = rest[~overlaps]
+        limit = np.where(labels[rest] == labels[best], iou, same_thing_iou)
+        order = rest[iou_with(boxes[best], boxes[rest]) <= limit]
     return np.array(kept, np.intp)
 
 
