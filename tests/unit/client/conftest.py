@@ -1,0 +1,233 @@
+"""A gateway in this process: a real gRPC server whose answers and failures a test decides."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from click.testing import CliRunner, Result
+from framelens_client.cli.command import framelens
+from framelens_client.reasons import ERROR_DOMAIN
+from framelens_client.v1 import framelens_pb2 as pb
+from framelens_client.v1 import framelens_pb2_grpc as pb_grpc
+from google.protobuf import duration_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from PIL import Image
+
+RECOGNITION = pb.RecognizeResponse(
+    objects=[
+        pb.RecognizedObject(
+            label="cup",
+            score=0.95,
+            box=pb.Box(x_min=0.1, y_min=0.2, x_max=0.6, y_max=0.8),
+            route="products",
+            matches=[
+                pb.Match(kind="product", id="p1", title="Red cup [bold]", score=0.9, price=19.9, currency="EUR"),
+                pb.Match(kind="product", id="p2", title="Blue cup", score=0.7),
+            ],
+            next_page_token="more",
+        ),
+        pb.RecognizedObject(label="person", score=0.8, box=pb.Box(x_max=1, y_max=1), route="videos", note="no videos"),
+    ],
+    served=pb.Served(
+        engines=[pb.Engine(model="detector", version="1")],
+        collections=["products_1"],
+        stages_ms={"decode": 5.8, "total": 34.25},
+        picture=pb.PictureSize(width=640, height=480),
+    ),
+)
+
+
+@dataclass
+class Call:
+    method: str
+    request: Any
+    metadata: dict[str, str | bytes]
+    remaining_s: float
+
+
+@dataclass
+class Failure:
+    """What the next call meets; without a reason it looks as if it came from a proxy."""
+
+    code: grpc.StatusCode
+    reason: str = ""
+    message: str = "as the test wished"
+    retry_after_s: float | None = None
+
+    def abort(self, context: grpc.ServicerContext) -> None:
+        status = status_pb2.Status(code=self.code.value[0], message=self.message)
+        if self.reason:
+            status.details.add().Pack(error_details_pb2.ErrorInfo(reason=self.reason, domain=ERROR_DOMAIN))
+        if self.retry_after_s is not None:
+            delay = duration_pb2.Duration()
+            delay.FromMilliseconds(int(self.retry_after_s * 1000))
+            status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
+        context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+        context.abort(self.code, self.message)
+
+
+@dataclass
+class FakeGateway(pb_grpc.VisualSearchServicer, pb_grpc.CatalogServicer, health_pb2_grpc.HealthServicer):
+    calls: list[Call] = field(default_factory=list)
+    failures: deque[Failure] = field(default_factory=deque)
+    products: dict[str, pb.ProductUpsert] = field(default_factory=dict)
+    health: dict[str, int] = field(default_factory=dict)
+    # Errors of single products, and a hook that runs before an upsert is stored.
+    row_errors: dict[str, list[pb.RowError]] = field(default_factory=dict)
+    before_upsert: Callable[[pb.UpsertProductsRequest, grpc.ServicerContext], None] = lambda request, context: None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    address: str = ""
+
+    def upserted(self) -> list[str]:
+        """Ids in the order in which they were sent, over all calls."""
+        requests = [call.request for call in self.calls if call.method == "UpsertProducts"]
+        return [upsert.product.id for request in requests for upsert in request.products]
+
+    def Recognize(self, request: pb.RecognizeRequest, context: grpc.ServicerContext) -> pb.RecognizeResponse:  # noqa: N802
+        self._meet("Recognize", request, context)
+        return RECOGNITION
+
+    def SearchRegion(self, request: pb.SearchRegionRequest, context: grpc.ServicerContext) -> pb.SearchRegionResponse:  # noqa: N802
+        self._meet("SearchRegion", request, context)
+        found = RECOGNITION.objects[0]
+        return pb.SearchRegionResponse(
+            region=request.region, matches=found.matches, next_page_token="more", served=RECOGNITION.served
+        )
+
+    def UpsertProducts(  # noqa: N802
+        self, request: pb.UpsertProductsRequest, context: grpc.ServicerContext
+    ) -> pb.UpsertProductsResponse:
+        self._meet("UpsertProducts", request, context)
+        self.before_upsert(request, context)
+        return pb.UpsertProductsResponse(results=[self._upsert(upsert) for upsert in request.products])
+
+    def DeleteProducts(  # noqa: N802
+        self, request: pb.DeleteProductsRequest, context: grpc.ServicerContext
+    ) -> pb.DeleteProductsResponse:
+        self._meet("DeleteProducts", request, context)
+        deleted = [product_id for product_id in request.ids if self.products.pop(product_id, None)]
+        return pb.DeleteProductsResponse(
+            deleted=deleted, missing=[product_id for product_id in request.ids if product_id not in deleted]
+        )
+
+    def GetProduct(self, request: pb.GetProductRequest, context: grpc.ServicerContext) -> pb.StoredProduct:  # noqa: N802
+        self._meet("GetProduct", request, context)
+        if request.id not in self.products:
+            Failure(grpc.StatusCode.NOT_FOUND, "NOT_FOUND", f'no product "{request.id}"').abort(context)
+        return self._stored(request.id)
+
+    def ListProducts(self, request: pb.ListProductsRequest, context: grpc.ServicerContext) -> pb.ListProductsResponse:  # noqa: N802
+        self._meet("ListProducts", request, context)
+        size = request.page_size if request.HasField("page_size") else 100
+        ids = [product_id for product_id in sorted(self.products) if product_id > request.page_token]
+        token = ids[size - 1] if len(ids) > size else ""
+        return pb.ListProductsResponse(products=map(self._stored, ids[:size]), next_page_token=token)
+
+    def Check(self, request: health_pb2.HealthCheckRequest, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        self._meet("Check", request, context)
+        serving = health_pb2.HealthCheckResponse.SERVING
+        return health_pb2.HealthCheckResponse(status=self.health.get(request.service, serving))
+
+    def _meet(self, method: str, request: Any, context: grpc.ServicerContext) -> None:
+        metadata = {key: value for key, value in context.invocation_metadata()}
+        with self.lock:
+            self.calls.append(Call(method, request, metadata, context.time_remaining()))
+            failure = self.failures.popleft() if self.failures else None
+        if failure:
+            failure.abort(context)
+
+    def _upsert(self, upsert: pb.ProductUpsert) -> pb.UpsertResult:
+        errors = self.row_errors.get(upsert.product.id)
+        if errors:
+            return pb.UpsertResult(id=upsert.product.id, error=errors.pop(0))
+        self.products[upsert.product.id] = upsert
+        return pb.UpsertResult(id=upsert.product.id)
+
+    def _stored(self, product_id: str) -> pb.StoredProduct:
+        upsert = self.products[product_id]
+        pictures = [
+            pb.StoredPicture(picture_id=f"{product_id}/{number}", region=reference.region)
+            if reference.HasField("region")
+            else pb.StoredPicture(picture_id=f"{product_id}/{number}")
+            for number, reference in enumerate(upsert.pictures)
+        ]
+        return pb.StoredProduct(product=upsert.product, pictures=pictures, updated_at=1.5)
+
+
+def serve(gateway: FakeGateway, port: int = 0) -> grpc.Server:
+    server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.max_receive_message_length", 32 * 2**20)])
+    pb_grpc.add_VisualSearchServicer_to_server(gateway, server)
+    pb_grpc.add_CatalogServicer_to_server(gateway, server)
+    health_pb2_grpc.add_HealthServicer_to_server(gateway, server)
+    gateway.address = f"127.0.0.1:{server.add_insecure_port(f'127.0.0.1:{port}')}"
+    server.start()
+    return server
+
+
+@pytest.fixture
+def gateway() -> Iterator[FakeGateway]:
+    fake = FakeGateway()
+    server = serve(fake)
+    yield fake
+    server.stop(None).wait()
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., grpc.Server]]:
+    """Starts a gateway (again), as a test wants it."""
+    servers: list[grpc.Server] = []
+
+    def start_one(fake: FakeGateway, port: int = 0) -> grpc.Server:
+        servers.append(serve(fake, port))
+        return servers[-1]
+
+    yield start_one
+    for server in servers:
+        server.stop(None).wait()
+
+
+@pytest.fixture
+def fail() -> type[Failure]:
+    return Failure
+
+
+@pytest.fixture
+def make_gateway() -> type[FakeGateway]:
+    return FakeGateway
+
+
+@pytest.fixture
+def recognition() -> pb.RecognizeResponse:
+    return RECOGNITION
+
+
+@pytest.fixture
+def command(gateway: FakeGateway) -> Callable[..., Result]:
+    """Runs `framelens` against the gateway."""
+
+    def run(*arguments: object) -> Result:
+        return CliRunner().invoke(framelens, ["--address", gateway.address, *map(str, arguments)])
+
+    return run
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "frame.jpg"
+    Image.new("RGB", (640, 480), "white").save(path)
+    return path
+
+
+@pytest.fixture
+def png() -> bytes:
+    file = BytesIO()
+    Image.new("RGB", (8, 8), "red").save(file, format="PNG")
+    return file.getvalue()

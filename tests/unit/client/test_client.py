@@ -1,0 +1,308 @@
+"""Both clients: each test drives the sync client as it is, and the async one through a loop of its own."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from framelens_client import (
+    AsyncClient,
+    Box,
+    Client,
+    DeadlineExceeded,
+    Filter,
+    InvalidPicture,
+    NotFound,
+    Overloaded,
+    Product,
+    ProductUpsert,
+    ReferencePicture,
+    Retries,
+    ServingStatus,
+    Timeouts,
+    Unreachable,
+)
+from framelens_client.v1 import framelens_pb2 as pb
+
+CUP = ProductUpsert(
+    Product("p1", "Cup", "http://shop/p1", "Shop", "cups", 9.5, "EUR"),
+    (ReferencePicture(b"one"), ReferencePicture(b"two", Box(0.0, 0.0, 0.5, 1.0))),
+)
+
+
+class Blocking:
+    """AsyncClient with Client's manners."""
+
+    def __init__(self, address: str, **options: Any) -> None:
+        self._runner = asyncio.Runner()
+        self._client = self._runner.run(self._make(address, options))
+
+    async def _make(self, address: str, options: dict[str, Any]) -> AsyncClient:
+        return AsyncClient(address, **options)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return lambda *arguments, **named: self._runner.run(self._call(name, arguments, named))
+
+    async def _call(self, name: str, arguments: Any, named: Any) -> Any:
+        answer = getattr(self._client, name)(*arguments, **named)
+        return [item async for item in answer] if inspect.isasyncgen(answer) else await answer
+
+    def stop(self) -> None:
+        self._runner.run(self._client.close())
+        self._runner.close()
+
+
+@pytest.fixture(params=["sync", "async"])
+def connect(request: pytest.FixtureRequest, gateway: Any) -> Iterator[Callable[..., Any]]:
+    """Makes a client of either kind."""
+    made: list[Any] = []
+
+    def make(**options: Any) -> Any:
+        address = options.pop("address", gateway.address)
+        made.append((Client if request.param == "sync" else Blocking)(address, **options))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close() if isinstance(client, Client) else client.stop()
+
+
+def test_the_two_clients_have_the_same_methods() -> None:
+    def signatures(client: type) -> dict[str, list[str]]:
+        methods = inspect.getmembers(client, inspect.isfunction)
+        return {name: list(inspect.signature(method).parameters) for name, method in methods if name[0] != "_"}
+
+    assert signatures(Client) == signatures(AsyncClient)
+    assert str(inspect.signature(Client)) == str(inspect.signature(AsyncClient))
+
+
+def test_recognize_sends_what_was_asked_for(gateway: Any, connect: Callable[..., Any], picture: Path) -> None:
+    wanted = Filter(categories=("cups",), merchants=("a", "b"), min_price=1.5)
+    answer = connect().recognize(
+        picture, top_k=3, min_score=0.5, filter=wanted, min_object_score=0.25, max_objects=2, timeout_s=9
+    )
+    call = gateway.calls[0]
+    assert call.request == pb.RecognizeRequest(
+        picture=picture.read_bytes(),
+        search=pb.SearchOptions(
+            top_k=3, min_score=0.5, filter=pb.Filter(categories=["cups"], merchants=["a", "b"], min_price=1.5)
+        ),
+        min_object_score=0.25,
+        max_objects=2,
+    )
+    assert 8 < call.remaining_s <= 9
+    cup, person = answer.objects
+    assert (cup.label, cup.route, cup.next_page_token) == ("cup", "products", "more")
+    assert cup.box.x_max == pytest.approx(0.6)
+    assert [match.price for match in cup.matches] == [19.9, None]
+    assert (person.matches, person.note) == ((), "no videos")
+    assert answer.served.stages_ms == {"decode": 5.8, "total": 34.25}
+    assert (answer.served.picture.width, answer.served.picture.height) == (640, 480)
+
+
+def test_what_is_not_given_is_absent_from_the_request(gateway: Any, connect: Callable[..., Any]) -> None:
+    connect().recognize(b"picture")
+    assert gateway.calls[0].request == pb.RecognizeRequest(picture=b"picture", search=pb.SearchOptions())
+
+
+def test_search_region(gateway: Any, connect: Callable[..., Any]) -> None:
+    answer = connect().search_region(b"picture", Box(0, 0.25, 0.5, 1), page_token="next")
+    assert gateway.calls[0].request.page_token == "next"
+    assert answer.region == Box(0, 0.25, 0.5, 1)
+    assert [match.id for match in answer.matches] == ["p1", "p2"]
+    assert answer.next_page_token == "more"
+
+
+def test_products(gateway: Any, connect: Callable[..., Any]) -> None:
+    client = connect()
+    assert [result.error for result in client.upsert_products([CUP]).results] == [None]
+    stored = client.get_product("p1")
+    assert stored.product == CUP.product
+    assert [picture.region for picture in stored.pictures] == [None, Box(0.0, 0.0, 0.5, 1.0)]
+    deletion = client.delete_products(["p1", "p9"])
+    assert (deletion.deleted, deletion.missing) == (("p1",), ("p9",))
+    with pytest.raises(NotFound, match='no product "p1"'):
+        client.get_product("p1")
+
+
+def test_a_refused_product_comes_with_its_reason(gateway: Any, connect: Callable[..., Any]) -> None:
+    gateway.row_errors["p1"] = [pb.RowError(reason="INVALID_PICTURE", message="truncated")]
+    (result,) = connect().upsert_products([CUP]).results
+    assert (result.id, result.error.reason, result.error.message) == ("p1", "INVALID_PICTURE", "truncated")
+
+
+def test_all_products_turns_the_pages(gateway: Any, connect: Callable[..., Any]) -> None:
+    gateway.products = {f"p{n}": pb.ProductUpsert(product=pb.Product(id=f"p{n}")) for n in range(7)}
+    found = [stored.product.id for stored in connect().all_products(page_size=3)]
+    assert found == [f"p{n}" for n in range(7)]
+    assert len(gateway.calls) == 3
+
+
+def test_the_token_goes_with_each_call(gateway: Any, connect: Callable[..., Any]) -> None:
+    connect(token="secret").recognize(b"picture")
+    assert gateway.calls[0].metadata["authorization"] == "Bearer secret"
+
+
+def test_no_token_no_header(gateway: Any, connect: Callable[..., Any]) -> None:
+    connect().recognize(b"picture")
+    assert "authorization" not in gateway.calls[0].metadata
+
+
+def test_health(gateway: Any, connect: Callable[..., Any]) -> None:
+    client = connect()
+    assert client.health().ready
+    gateway.health["framelens.v1.Catalog"] = 2
+    health = client.health()
+    assert not health.ready
+    assert (health.gateway, health.catalog) == (ServingStatus.SERVING, ServingStatus.NOT_SERVING)
+
+
+def test_an_overloaded_gateway_is_asked_again_when_it_said(
+    gateway: Any, connect: Callable[..., Any], fail: Callable[..., Any]
+) -> None:
+    client = connect()
+    gateway.failures += [fail(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", retry_after_s=0.3)]
+    started = time.monotonic()
+    client.recognize(b"picture")
+    assert time.monotonic() - started >= 0.3
+    assert len(gateway.calls) == 2
+    assert gateway.calls[1].remaining_s < gateway.calls[0].remaining_s - 0.25, "both attempts share one deadline"
+
+
+def test_no_retry_that_the_deadline_has_no_room_for(
+    gateway: Any, connect: Callable[..., Any], fail: Callable[..., Any]
+) -> None:
+    client = connect()
+    gateway.failures += [fail(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", retry_after_s=30)]
+    started = time.monotonic()
+    with pytest.raises(Overloaded):
+        client.recognize(b"picture", timeout_s=5)
+    assert time.monotonic() - started < 3
+    assert len(gateway.calls) == 1
+
+
+@pytest.mark.parametrize("method", ["recognize", "upsert_products", "delete_products", "get_product", "list_products"])
+def test_reads_and_idempotent_writes_are_retried_when_unreachable(
+    gateway: Any, connect: Callable[..., Any], fail: Callable[..., Any], method: str
+) -> None:
+    gateway.products["p1"] = pb.ProductUpsert(product=pb.Product(id="p1"))
+    arguments: dict[str, tuple[Any, ...]] = {
+        "recognize": (b"picture",),
+        "upsert_products": ([CUP],),
+        "delete_products": (["p1"],),
+        "get_product": ("p1",),
+    }
+    client = connect()
+    gateway.failures += [fail(grpc.StatusCode.UNAVAILABLE)] * 2
+    getattr(client, method)(*arguments.get(method, ()))
+    assert len(gateway.calls) == 3
+
+
+def test_attempts_are_bounded(gateway: Any, connect: Callable[..., Any], fail: Callable[..., Any]) -> None:
+    client = connect(retries=Retries(attempts=4, first_delay_s=0.001))
+    gateway.failures += [fail(grpc.StatusCode.UNAVAILABLE)] * 9
+    with pytest.raises(Unreachable):
+        client.recognize(b"picture")
+    assert len(gateway.calls) == 4
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_PICTURE"),
+        (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
+        (grpc.StatusCode.UNAVAILABLE, "MILVUS_UNAVAILABLE"),
+        (grpc.StatusCode.INTERNAL, "INTERNAL"),
+    ],
+)
+def test_other_failures_are_raised_at_once(
+    gateway: Any, connect: Callable[..., Any], fail: Callable[..., Any], code: grpc.StatusCode, reason: str
+) -> None:
+    client = connect()
+    gateway.failures += [fail(code, reason)]
+    with pytest.raises(Exception, match="as the test wished") as raised:
+        client.recognize(b"picture")
+    assert raised.value.reason == reason  # type: ignore[attr-defined]
+    assert len(gateway.calls) == 1
+
+
+def test_a_deadline_ends_the_call(gateway: Any, connect: Callable[..., Any]) -> None:
+    gateway.before_upsert = lambda request, context: time.sleep(1.5)
+    client = connect(timeouts=Timeouts(write_s=0.3))
+    started = time.monotonic()
+    with pytest.raises(DeadlineExceeded):
+        client.upsert_products([CUP])
+    assert time.monotonic() - started < 1
+    assert len(gateway.calls) == 1
+
+
+def test_nobody_at_the_address(connect: Callable[..., Any]) -> None:
+    with pytest.raises(Unreachable):
+        connect(address="127.0.0.1:1").recognize(b"picture")
+
+
+def test_a_gateway_that_comes_back_is_found_within_the_call(
+    connect: Callable[..., Any], make_gateway: Callable[..., Any], start: Callable[..., Any]
+) -> None:
+    fake = make_gateway()
+    server = start(fake)
+    client = connect(address=fake.address, retries=Retries(attempts=50, first_delay_s=0.1, longest_delay_s=0.3))
+    client.recognize(b"picture")
+    server.stop(None).wait()
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(lambda: (time.sleep(0.7), start(fake, int(fake.address.rpartition(":")[2]))))
+        client.recognize(b"picture", timeout_s=20)
+        coming.result()
+    assert len(fake.calls) == 2
+
+
+def test_a_picture_of_20_mb_passes(gateway: Any, connect: Callable[..., Any]) -> None:
+    connect().recognize(b"x" * 20_000_000)
+    assert len(gateway.calls[0].request.picture) == 20_000_000
+
+
+def test_an_invalid_picture_keeps_the_servers_words(
+    gateway: Any, connect: Callable[..., Any], fail: Callable[..., Any]
+) -> None:
+    gateway.failures += [fail(grpc.StatusCode.INVALID_ARGUMENT, "UNSUPPORTED_FORMAT", "a PDF is no picture")]
+    with pytest.raises(InvalidPicture, match="a PDF is no picture"):
+        connect().recognize(b"%PDF")
+
+
+def test_one_client_serves_many_threads(gateway: Any) -> None:
+    with Client(gateway.address) as client, ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: client.recognize(b"picture"), range(200)))
+    assert len(answers) == len(gateway.calls) == 200
+
+
+async def test_context_manager_and_concurrent_calls(gateway: Any) -> None:
+    async with AsyncClient(gateway.address) as client:
+        answers = await asyncio.gather(*(client.recognize(b"picture") for _ in range(50)))
+    assert len(answers) == len(gateway.calls) == 50
+
+
+async def test_cancelling_a_task_cancels_its_call(gateway: Any) -> None:
+    cancelled: list[bool] = []
+
+    def wait(request: Any, context: grpc.ServicerContext) -> None:
+        until = time.monotonic() + 5
+        while context.is_active() and time.monotonic() < until:
+            time.sleep(0.01)
+        cancelled.append(not context.is_active())
+
+    gateway.before_upsert = wait
+    async with AsyncClient(gateway.address) as client:
+        task = asyncio.create_task(client.upsert_products([CUP]))
+        while not gateway.calls:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        while not cancelled:
+            await asyncio.sleep(0.01)
+    assert cancelled == [True]
