@@ -1,4 +1,3 @@
-# ruff: noqa: N818 (callers read `except Overloaded`, as they read grpc's and httpx's)
 """Every way in which a call can fail, as seen by a caller.
 
 FrameLensError             reason, message and code of the failure

@@ -110,10 +110,10 @@ def _header(path: Path, reader: Iterator[list[str]]) -> list[str]:
 
 def _text_flaw(cells: Iterable[tuple[str, str]]) -> str:
     for column, cell in cells:
-        if "\0" in cell:
-            return f"a NUL character in {column}"
         if any("\udc80" <= char <= "\udcff" for char in cell):
             return f"bytes that are not UTF-8 in {column}"
+        if "\0" in cell:
+            return f"a NUL character in {column}"
     return ""
 
 

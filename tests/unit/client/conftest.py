@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401, S106 (fakes come as fixtures, which have no importable type; tokens are no secrets)
 """A gateway in this process: a real gRPC server whose answers and failures a test decides."""
 
 import threading
@@ -12,14 +13,15 @@ from typing import Any
 import grpc
 import pytest
 from click.testing import CliRunner, Result
-from framelens_client.cli.command import framelens
-from framelens_client.reasons import ERROR_DOMAIN
-from framelens_client.v1 import framelens_pb2 as pb
-from framelens_client.v1 import framelens_pb2_grpc as pb_grpc
 from google.protobuf import duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from PIL import Image
+
+from framelens_client.cli.command import framelens
+from framelens_client.reasons import ERROR_DOMAIN
+from framelens_client.v1 import framelens_pb2 as pb
+from framelens_client.v1 import framelens_pb2_grpc as pb_grpc
 
 RECOGNITION = pb.RecognizeResponse(
     objects=[
@@ -82,7 +84,7 @@ class FakeGateway(pb_grpc.VisualSearchServicer, pb_grpc.CatalogServicer, health_
     health: dict[str, int] = field(default_factory=dict)
     # Errors of single products, and a hook that runs before an upsert is stored.
     row_errors: dict[str, list[pb.RowError]] = field(default_factory=dict)
-    before_upsert: Callable[[pb.UpsertProductsRequest, grpc.ServicerContext], None] = lambda request, context: None
+    before_upsert: Callable[[pb.UpsertProductsRequest, grpc.ServicerContext], None] = lambda *_: None
     lock: threading.Lock = field(default_factory=threading.Lock)
     address: str = ""
 
@@ -137,7 +139,7 @@ class FakeGateway(pb_grpc.VisualSearchServicer, pb_grpc.CatalogServicer, health_
         return health_pb2.HealthCheckResponse(status=self.health.get(request.service, serving))
 
     def _meet(self, method: str, request: Any, context: grpc.ServicerContext) -> None:
-        metadata = {key: value for key, value in context.invocation_metadata()}
+        metadata = dict(context.invocation_metadata())
         with self.lock:
             self.calls.append(Call(method, request, metadata, context.time_remaining()))
             failure = self.failures.popleft() if self.failures else None

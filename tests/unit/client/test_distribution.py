@@ -7,8 +7,9 @@ import sys
 from importlib.metadata import requires
 from pathlib import Path
 
-import framelens_client
 from packaging.requirements import Requirement
+
+import framelens_client
 
 LIGHT = {
     "googleapis-common-protos",

@@ -1,9 +1,11 @@
+# ruff: noqa: ANN401 (fakes come as fixtures, which have no importable type; tokens are no secrets)
 import pickle
 from collections.abc import Callable
 from typing import Any
 
 import grpc
 import pytest
+
 from framelens_client import Client, errors
 from framelens_client.reasons import STATUS_OF, Reason
 from framelens_client.settings import NO_RETRIES

@@ -1,6 +1,8 @@
+# ruff: noqa: S105 (fakes come as fixtures, which have no importable type; tokens are no secrets)
+from google.protobuf.json_format import MessageToDict
+
 from framelens_client import as_json, messages
 from framelens_client.v1 import framelens_pb2 as pb
-from google.protobuf.json_format import MessageToDict
 
 
 def test_json_is_the_contracts(recognition: pb.RecognizeResponse) -> None:

@@ -1,4 +1,5 @@
 import pytest
+
 from framelens_client import Box
 from framelens_client.region import parse_region
 

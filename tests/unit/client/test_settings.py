@@ -1,5 +1,7 @@
+# ruff: noqa: S106 (fakes come as fixtures, which have no importable type; tokens are no secrets)
 import grpc
 import pytest
+
 from framelens_client import errors
 from framelens_client.settings import Connection, Retries
 
