@@ -159,8 +159,7 @@ def list_versions(repository: Path, staging: Path | None, *, as_json: bool) -> N
     if as_json:
         click.echo(json.dumps([_as_json(version) for version in versions], indent=2))
     else:
-        console = Console()
-        console.print(_table(versions), width=None if console.is_terminal else _PIPE_COLUMNS)
+        Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(_table(versions))
 
 
 @cli.group(name="import")

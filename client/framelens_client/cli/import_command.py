@@ -66,6 +66,8 @@ def import_command(
     """
     gateway: Gateway = ctx.obj
     state = state or catalogue.with_name(catalogue.name + _STATE_SUFFIX)
+    if report_path and report_path.resolve() in (catalogue.resolve(), state.resolve()):
+        raise click.UsageError(f"--report {report_path} would overwrite the catalogue or its state")
     target = gateway.target().name
     content = read_catalogue(catalogue, images)
     if content.unused_columns:

@@ -69,3 +69,9 @@ def test_where_drawings_go(tmp_path: Path) -> None:
     assert drawing_paths(tmp_path, [one, two, twin]) == [tmp_path / name for name in ("x.png", "y.png", "x-2.png")]
     with pytest.raises(click.UsageError, match="is a PNG"):
         drawing_paths(tmp_path / "o.jpg", [one])
+
+
+def test_a_drawing_never_overwrites_what_it_was_made_from(tmp_path: Path) -> None:
+    for out in (tmp_path, tmp_path / "x.png"):
+        with pytest.raises(click.UsageError, match="would overwrite"):
+            drawing_paths(out, [tmp_path / "x.png"])

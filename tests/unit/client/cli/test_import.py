@@ -299,6 +299,13 @@ def test_a_catalogue_that_cannot_be_used(shop: Shop, run: Callable[..., Any]) ->
     assert "missing columns" in done.stderr
 
 
+def test_a_report_never_overwrites_the_catalogue(shop: Shop, run: Callable[..., Any]) -> None:
+    shop.fill(1)
+    before = shop.path.read_text()
+    assert run("--report", shop.path).exit_code == 2
+    assert shop.path.read_text() == before
+
+
 def test_unused_columns_are_named(shop: Shop, run: Callable[..., Any]) -> None:
     shop.path.write_text("id,title,url,merchant,category,price,currency,image,stock\np1,,,,,,,a.png,7\n")
     done = run()

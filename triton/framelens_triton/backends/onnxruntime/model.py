@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import triton_python_backend_utils as pb_utils
+
+from framelens_triton.onnx_session import onnx_session
 
 _DEFAULT_FILE = "model.onnx"
 
@@ -23,7 +24,7 @@ class TritonPythonModel:
         path = Path(args["model_repository"]) / args["model_version"] / file
         if not path.is_file():
             raise pb_utils.TritonModelException(f"{path} is missing; build it with `make engines`")
-        self._session = ort.InferenceSession(path, _session_options(config), providers=["CPUExecutionProvider"])
+        self._session = onnx_session(path, _threads(config))
         self._inputs = [entry["name"] for entry in config["input"]]
         self._outputs = [entry["name"] for entry in config["output"]]
 
@@ -64,15 +65,9 @@ class TritonPythonModel:
         ]
 
 
-def _session_options(config: dict[str, Any]) -> ort.SessionOptions:
+def _threads(config: dict[str, Any]) -> int:
     """Reads `intra_op_thread_count` as the native backend does: 0 or absent means one thread for each core."""
-    options = ort.SessionOptions()
-    threads = config.get("parameters", {}).get("intra_op_thread_count", {}).get("string_value", "0")
-    options.intra_op_num_threads = int(threads)
-    options.inter_op_num_threads = 1
-    # Instances share the cores: a thread that spins takes them from its neighbour.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return options
+    return int(config.get("parameters", {}).get("intra_op_thread_count", {}).get("string_value", "0"))
 
 
 def _error(message: str, code: int) -> Any:  # noqa: ANN401

@@ -1,0 +1,75 @@
+# The few commands everybody types. Every target does its own set-up; nothing outside this folder is changed.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+SERVER := .venv/server
+GATEWAY := .venv/gateway
+ROOMS := client gateway triton build_engines perf
+# The first interpreter that Triton's Python backend and numpy 1.26 both have wheels for.
+PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && { echo $$p; break; }; done)
+PIP_FLAGS := --quiet --disable-pip-version-check
+TEST_TOOLS := pytest pytest-asyncio pytest-timeout
+LINT_TOOLS := ruff mypy types-protobuf types-PyYAML grpc-stubs
+
+.PHONY: help setup engines demo serve test lint clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(SERVER)/.ready $(GATEWAY)/.ready ## Create both virtual environments
+
+engines: $(SERVER)/.ready ## Build the default engines from public weights into model_repository/
+	@$(SERVER)/bin/framelens-engines defaults --repository model_repository
+
+demo: setup engines var/samples/.ready ## Run the whole path once on real pictures, measured
+	@$(SERVER)/bin/framelens-perf demo
+
+serve: setup engines ## Run the stack on loopback until Ctrl-C
+	@exec $(GATEWAY)/bin/framelens-stack
+
+test: setup engines var/samples/.ready $(SERVER)/.test-ready $(GATEWAY)/.test-ready ## Run all tests
+	$(SERVER)/bin/python -m pytest tests/server
+	$(GATEWAY)/bin/python -m pytest tests/gateway
+
+lint: $(SERVER)/.test-ready $(GATEWAY)/.test-ready ## Check style and types
+	$(GATEWAY)/bin/ruff check .
+	$(GATEWAY)/bin/ruff format --check .
+	$(GATEWAY)/bin/mypy client/framelens_client gateway/framelens_gateway
+	$(SERVER)/bin/mypy triton/framelens_triton model_repository/recognizer/1 build_engines/framelens_engines perf/framelens_perf
+
+clean: ## Remove environments, built engines and everything under var/
+	rm -rf .venv var .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(filter-out model_repository/recognizer/%,$(wildcard model_repository/*/[0-9]*))
+
+var/samples/.ready: $(SERVER)/.ready
+	@$(SERVER)/bin/framelens-engines samples --to var/samples
+	@touch $@
+
+$(SERVER)/.ready: constraints/server.txt $(foreach room,client triton build_engines perf,$(room)/pyproject.toml)
+	$(call new_environment,$(SERVER),server)
+	@$(SERVER)/bin/pip install $(PIP_FLAGS) -c constraints/server.txt \
+		-e 'client[cli]' -e 'triton[embedded]' -e build_engines -e perf
+	@$(SERVER)/bin/framelens-triton setup
+	@touch $@
+
+$(GATEWAY)/.ready: constraints/gateway.txt $(foreach room,client gateway,$(room)/pyproject.toml)
+	$(call new_environment,$(GATEWAY),gateway)
+	@$(GATEWAY)/bin/pip install $(PIP_FLAGS) -c constraints/gateway.txt -e 'client[cli]' -e 'gateway[embedded]'
+	@touch $@
+
+%/.test-ready: %/.ready
+	@echo "installing test tools into $*"
+	@$*/bin/pip install $(PIP_FLAGS) -c constraints/$(notdir $*).txt $(TEST_TOOLS) $(LINT_TOOLS) $(EXTRA_TEST_TOOLS)
+	@touch $@
+
+$(SERVER)/.test-ready: EXTRA_TEST_TOOLS := opencv-python-headless
+$(GATEWAY)/.test-ready: EXTRA_TEST_TOOLS := grpcio-tools mypy-protobuf
+
+define new_environment
+	@[ -n "$(PYTHON)" ] || { echo "FrameLens needs Python 3.11 or 3.12 with venv; none was found. Set PYTHON=..." >&2; exit 1; }
+	@[ "$$(uname -m)" = x86_64 ] || { echo "The embedded Triton exists for x86-64 only; this is $$(uname -m)." >&2; exit 1; }
+	@echo "creating the $(2) environment in $(1) with $(PYTHON) (a minute or two the first time)"
+	@$(PYTHON) -m venv $(1) || { echo "python3-venv is missing; install it" >&2; exit 1; }
+endef

@@ -1,0 +1,98 @@
+"""`make demo`: the whole path once, on real pictures, with its answers checked and its cost measured."""
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from framelens_client import Client
+from rich.console import Console
+
+from framelens_perf.alterations import altered_jpeg
+from framelens_perf.answers import Answer, ask
+from framelens_perf.overhead import Overhead, measure_overhead
+from framelens_perf.recall import Recall, measure_recall
+from framelens_perf.report import answer_table, draw_answer, write_report
+from framelens_perf.sample_frames import DRAWN, RECOGNISED
+from framelens_perf.stack import Addresses, embedded_stack
+
+CATALOGUE = Path(__file__).with_name("sample_catalog.csv")
+EMBEDDER = "embedder_effnet_lite0"
+LEAST_RECALL = 0.97
+MOST_RECOGNIZER_OVER_STAGES = 1.35
+MOST_GATEWAY_ADDED_MS = 3.0
+_OVERHEAD_ROUNDS = 40
+
+
+@dataclass(frozen=True)
+class DemoPaths:
+    """What the demo reads and where it writes."""
+
+    stack_command: Path
+    pictures: Path
+    model_repository: Path
+    out: Path
+
+
+def run_demo(paths: DemoPaths, console: Console) -> bool:
+    """Whether every frame's expected match came first, under the right labels. Raises StackFailure."""
+    shutil.rmtree(paths.out, ignore_errors=True)
+    console.print("starting Triton, Milvus and the gateway on loopback")
+    with embedded_stack(paths.stack_command, paths.out / "stack") as addresses:
+        _import_catalogue(addresses, paths)
+        with Client(addresses.grpc) as client:
+            answers = _ask_all(client, paths)
+            recall = measure_recall(client, CATALOGUE, paths.pictures)
+        frame = altered_jpeg(paths.pictures / RECOGNISED[0].picture, *RECOGNISED[0].alterations)
+        overhead = measure_overhead(frame, addresses, paths.model_repository, EMBEDDER, _OVERHEAD_ROUNDS)
+        console.print("stopping the stack")
+    write_report(paths.out / "report.json", answers, recall, overhead)
+    console.print(answer_table(answers))
+    _print_figures(console, recall, overhead)
+    console.print(f"pictures and report.json are in {paths.out}")
+    return _verdict(console, answers)
+
+
+def _import_catalogue(addresses: Addresses, paths: DemoPaths) -> None:
+    """Through the command that a shop would use."""
+    framelens = Path(sys.executable).with_name("framelens")
+    state = paths.out / "import-state"
+    command = [framelens, "--address", addresses.grpc, "products", "import", CATALOGUE, "--images", paths.pictures]
+    subprocess.run([*command, "--state", state], check=True)
+
+
+def _ask_all(client: Client, paths: DemoPaths) -> list[Answer]:
+    answers = []
+    for frame in (*RECOGNISED, *DRAWN):
+        picture = paths.out / f"{frame.name}.jpg"
+        picture.write_bytes(altered_jpeg(paths.pictures / frame.picture, *frame.alterations))
+        answer = ask(client, frame, picture.read_bytes())
+        draw_answer(picture, answer, picture.with_suffix(".png"))
+        picture.unlink()
+        answers.append(answer)
+    return answers
+
+
+def _print_figures(console: Console, recall: Recall, overhead: Overhead) -> None:
+    console.print(
+        f"recall@1 {recall.at_1:.3f} over {recall.asked} altered pictures of the catalogue (bar {LEAST_RECALL})"
+        + (f"; missed: {', '.join(recall.missed)}" if recall.missed else "")
+    )
+    console.print(
+        f"recognizer {overhead.recognizer_ms:.1f} ms, its stages in one process {overhead.stages_in_process_ms:.1f} ms: "
+        f"{overhead.recognizer_over_stages:.2f} times (bar {MOST_RECOGNIZER_OVER_STAGES})"
+    )
+    console.print(
+        f"the gateway adds {overhead.gateway_added_ms:.1f} ms to that (bar {MOST_GATEWAY_ADDED_MS}), "
+        f"and the search {overhead.search_ms:.1f} ms; medians of {_OVERHEAD_ROUNDS} calls"
+    )
+
+
+def _verdict(console: Console, answers: list[Answer]) -> bool:
+    wrong = [fault for answer in answers for fault in answer.faults()]
+    for fault in wrong:
+        console.print(f"[bold red]wrong[/] {fault}")
+    if not wrong:
+        console.print(f"[bold green]all {len(answers)} frames answered as expected[/]")
+    return not wrong

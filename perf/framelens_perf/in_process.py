@@ -1,0 +1,31 @@
+"""The same stages on the same engines in one process, with nothing in between: what serving is measured against."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from framelens_triton.images.resize import Pixels
+from framelens_triton.models import ModelRepository
+from framelens_triton.onnx_session import onnx_session
+from framelens_triton.recognition import Recognizer
+
+
+class OnnxEngines:
+    """The newest version of each engine of a model repository, each in a session of its own."""
+
+    def __init__(self, repository: Path, models: Sequence[str]) -> None:
+        # As many threads as in config.pbtxt, where none is named: one on each core.
+        self._sessions = {model: onnx_session(_newest(repository / model), 0) for model in models}
+
+    def infer(self, model: str, images: Pixels, outputs: Sequence[str]) -> dict[str, npt.NDArray[np.generic]]:
+        return dict(zip(outputs, self._sessions[model].run(list(outputs), {"images": images}), strict=True))
+
+
+def in_process_recognizer(repository: Path, models: Sequence[str]) -> Recognizer:
+    return Recognizer(ModelRepository(repository), OnnxEngines(repository, models))
+
+
+def _newest(model: Path) -> Path:
+    versions = [folder for folder in model.iterdir() if folder.name.isdecimal()]
+    return max(versions, key=lambda folder: int(folder.name)) / "model.onnx"

@@ -1,0 +1,77 @@
+"""What serving costs: recognizer over its stages in one process, and the gateway over recognizer.
+
+The sides alternate, call by call, on the same frame, and medians are compared, because this machine's speed drifts.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from framelens_client import Client
+from framelens_triton.recognition import Request
+from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput
+
+from framelens_perf.in_process import in_process_recognizer
+from framelens_perf.stack import Addresses
+
+_DETECTOR = "detector"
+_WARM_UP = 5
+# The outputs that the gateway asks for.
+_OUTPUTS = ("count", "boxes", "labels", "scores", "embeddings", "picture_size", "engines", "stages_ms", "error")
+
+
+@dataclass(frozen=True)
+class Overhead:
+    """Medians in milliseconds over the same calls."""
+
+    stages_in_process_ms: float
+    recognizer_ms: float
+    gateway_without_search_ms: float
+    search_ms: float
+
+    @property
+    def recognizer_over_stages(self) -> float:
+        return self.recognizer_ms / self.stages_in_process_ms
+
+    @property
+    def gateway_added_ms(self) -> float:
+        return self.gateway_without_search_ms - self.recognizer_ms
+
+
+def measure_overhead(
+    frame: bytes, addresses: Addresses, repository: Path, embedder: str, rounds: int
+) -> Overhead:
+    """Times one encoded frame `rounds` times on each side."""
+    local = in_process_recognizer(repository, (_DETECTOR, embedder))
+    request = Request(frame, _DETECTOR, embedder)
+    triton = InferenceServerClient(addresses.triton_grpc)
+    picture = InferInput("picture", [1, 1], "BYTES")
+    picture.set_data_from_numpy(np.array([[frame]], np.object_))
+    outputs = [InferRequestedOutput(name) for name in _OUTPUTS]
+    stages, direct, through, search = [], [], [], []
+    with Client(addresses.grpc) as client:
+        for turn in range(_WARM_UP + rounds):
+            _, clock = local.recognize([request])
+            direct_ms = _timed(
+                lambda: triton.infer("recognizer", [picture], outputs=outputs, parameters={"embedder": embedder})
+            )
+            started = time.perf_counter()
+            answer = client.recognize(frame)
+            total_ms = (time.perf_counter() - started) * 1e3
+            if turn >= _WARM_UP:
+                stages.append(sum(clock.stages_ms.values()))
+                direct.append(direct_ms)
+                search.append(answer.served.stages_ms["search"])
+                through.append(total_ms - search[-1])
+    local.close()
+    triton.close()
+    return Overhead(*(statistics.median(values) for values in (stages, direct, through, search)))
+
+
+def _timed(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return (time.perf_counter() - started) * 1e3

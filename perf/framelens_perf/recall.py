@@ -1,0 +1,50 @@
+"""Recall@1: altered pictures of the catalogue's own products, searched as regions."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from framelens_client import Box, Client
+from PIL import Image
+
+from framelens_perf.alterations import ALTERATIONS, encoded
+
+_WHOLE = Box(0.0, 0.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Recall:
+    """How many altered pictures found their product first, and those that did not."""
+
+    asked: int
+    missed: tuple[str, ...]
+
+    @property
+    def at_1(self) -> float:
+        return (self.asked - len(self.missed)) / self.asked
+
+
+def measure_recall(client: Client, catalogue: Path, pictures: Path) -> Recall:
+    """Every reference picture of the catalogue under every alteration."""
+    asked, missed = 0, []
+    for product, reference in _references(catalogue, pictures):
+        for name, alter in ALTERATIONS.items():
+            matches = client.search_region(encoded(alter(reference)), _WHOLE, top_k=1).matches
+            asked += 1
+            if not matches or matches[0].id != product:
+                missed.append(f"{product}/{name}")
+    return Recall(asked, tuple(missed))
+
+
+def _references(catalogue: Path, pictures: Path) -> Iterator[tuple[str, Image.Image]]:
+    """Product ids with what their reference pictures show of them."""
+    with catalogue.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            with Image.open(pictures / row["image"]) as opened:
+                picture = opened.convert("RGB")
+            if row["region"]:
+                sides = (picture.width, picture.height) * 2
+                edges = zip(map(float, row["region"].split()), sides, strict=True)
+                picture = picture.crop(tuple(round(edge * side) for edge, side in edges))
+            yield row["id"], picture

