@@ -53,14 +53,13 @@ class Counts:
 
 
 class Importer:
-    """Imports one catalogue. `client` should not retry by itself: the importer does, for up to `wait_s` at a stretch.
+    """Imports one catalogue, and retries what fails for a passing reason for up to `wait_s` at a stretch.
 
     `on_rejected` is told of each rejected row, once; `on_progress` that `counts` have changed.
     """
 
     def __init__(
         self,
-        client: AsyncClient,
         journal: Journal,
         *,
         wait_s: float,
@@ -69,50 +68,49 @@ class Importer:
     ) -> None:
         self.counts = Counts()
         self.stopped_by: FrameLensError | None = None
-        self._client = client
         self._journal = journal
         self._wait_s = wait_s
         self._on_rejected = on_rejected
         self._on_progress = on_progress
 
-    async def run(self, catalogue: Catalogue) -> None:
-        """Ends early, with `stopped_by` set, when the gateway stays away or refuses the token."""
+    async def run(self, client: AsyncClient, catalogue: Catalogue) -> None:
+        """Ends early, with `stopped_by` set, when the gateway stays away or refuses the token.
+
+        `client` should not retry by itself.
+        """
         self.counts = Counts(read=catalogue.row_count)
         self._reject(catalogue.rejections)
         try:
-            changed = await self._changed(catalogue.entries)
+            changed = await self._changed(client, catalogue.entries)
         except FrameLensError as error:
             self.stopped_by = error
             return
         waiting = batches(changed)
-        await asyncio.gather(*(self._send_all(waiting) for _ in range(CALLS_IN_FLIGHT)))
+        await asyncio.gather(*(self._send_all(client, waiting) for _ in range(CALLS_IN_FLIGHT)))
 
-    async def _changed(self, entries: Sequence[Entry]) -> list[Entry]:
+    async def _changed(self, client: AsyncClient, entries: Sequence[Entry]) -> list[Entry]:
         """Entries that the gateway does not have as they are, by the journal and by its own word."""
         acknowledged = [entry for entry in entries if self._journal.has(entry)]
-        kept = await self._patiently(self._stored_ids) if acknowledged else set()
+        kept = await self._patiently(lambda: _stored_ids(client)) if acknowledged else set()
         unchanged = {entry.product.id for entry in acknowledged} & kept
         self.counts.unchanged = sum(len(entry.rows) for entry in entries if entry.product.id in unchanged)
         self._on_progress(self.counts)
         return [entry for entry in entries if entry.product.id not in unchanged]
 
-    async def _stored_ids(self) -> set[str]:
-        return {stored.product.id async for stored in self._client.all_products(page_size=1000)}
-
-    async def _send_all(self, waiting: Iterator[tuple[Entry, ...]]) -> None:
+    async def _send_all(self, client: AsyncClient, waiting: Iterator[tuple[Entry, ...]]) -> None:
         for batch in waiting:
             if self.stopped_by:
                 return
             try:
-                await self._settle(batch)
+                await self._settle(client, batch)
             except _STOPPING as error:
                 self.stopped_by = self.stopped_by or error
 
-    async def _settle(self, batch: Sequence[Entry]) -> None:
+    async def _settle(self, client: AsyncClient, batch: Sequence[Entry]) -> None:
         """Brings each entry to its end, stored or rejected. Raises what stops the import."""
         unsettled = {entry: upsert for entry in batch if (upsert := await self._upsert(entry))}
         try:
-            await self._patiently(lambda: self._send(unsettled))
+            await self._patiently(lambda: self._send(client, unsettled))
         except _STOPPING:
             raise
         except FrameLensError as error:
@@ -121,7 +119,7 @@ class Importer:
                 return
             # The call as a whole was refused: find out by whose fault.
             for entry in tuple(unsettled):
-                await self._settle([entry])
+                await self._settle(client, [entry])
 
     async def _upsert(self, entry: Entry) -> ProductUpsert | None:
         try:
@@ -132,13 +130,13 @@ class Importer:
             return None
         return ProductUpsert(entry.product, pictures)
 
-    async def _send(self, unsettled: dict[Entry, ProductUpsert]) -> None:
+    async def _send(self, client: AsyncClient, unsettled: dict[Entry, ProductUpsert]) -> None:
         """Takes entries out of `unsettled` as they are stored or rejected. Raises the failure of one that is left."""
         if not unsettled:
             return
-        answer = await self._client.upsert_products(unsettled.values())
-        passing: FrameLensError | None = None
+        answer = await client.upsert_products(unsettled.values())
         _check_ids(tuple(unsettled), answer.results)
+        passing: FrameLensError | None = None
         for entry, result in zip(tuple(unsettled), answer.results, strict=True):
             error = of_reason(result.error.reason, result.error.message) if result.error else None
             if isinstance(error, _PASSING):
@@ -178,6 +176,10 @@ class Importer:
             self.counts.rejected += 1
             self._on_rejected(rejection)
         self._on_progress(self.counts)
+
+
+async def _stored_ids(client: AsyncClient) -> set[str]:
+    return {stored.product.id async for stored in client.all_products(page_size=1000)}
 
 
 def _read_pictures(images: Sequence[Image]) -> tuple[ReferencePicture, ...]:

@@ -1,7 +1,6 @@
 """`framelens products import`."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from framelens_client.catalogue.journal import Journal
 from framelens_client.catalogue.report import Report
 from framelens_client.catalogue.rows import COLUMNS, Rejection
 from framelens_client.cli.gateway import Gateway
-from framelens_client.cli.tables import console
+from framelens_client.cli.tables import console, printable
 
 _STATE_SUFFIX = ".import-state"
 
@@ -86,34 +85,28 @@ def _run(gateway: Gateway, content: Catalogue, journal: Journal, wait_s: float, 
     screen = console(stderr=True)
 
     def reject(rejection: Rejection) -> None:
-        screen.print(str(rejection), markup=False, highlight=False, soft_wrap=True)
+        screen.print(printable(str(rejection)), soft_wrap=True)
         if report:
             report.add(rejection)
 
-    with _progress(screen) as progress:
-        rows = progress.add_task("rows", total=content.row_count)
+    progress = _progress(screen)
+    rows = progress.add_task("rows", total=content.row_count)
 
-        def advance(counts: Counts) -> None:
-            progress.update(rows, completed=counts.read - counts.not_sent)
+    def advance(counts: Counts) -> None:
+        progress.update(rows, completed=counts.read - counts.not_sent)
 
-        return asyncio.run(_import(gateway, content, journal, wait_s, reject, advance))
-
-
-async def _import(
-    gateway: Gateway,
-    content: Catalogue,
-    journal: Journal,
-    wait_s: float,
-    on_rejected: Callable[[Rejection], None],
-    on_progress: Callable[[Counts], None],
-) -> bool:
-    async with gateway.patient_client() as client:
-        importer = Importer(client, journal, wait_s=wait_s, on_rejected=on_rejected, on_progress=on_progress)
-        try:
-            await importer.run(content)
-        finally:
-            _summarize(importer, journal)
+    importer = Importer(journal, wait_s=wait_s, on_rejected=reject, on_progress=advance)
+    try:
+        with progress:
+            asyncio.run(_import(gateway, importer, content))
+    finally:
+        _summarize(importer, journal)
     return importer.counts.stored + importer.counts.unchanged == importer.counts.read
+
+
+async def _import(gateway: Gateway, importer: Importer, content: Catalogue) -> None:
+    async with gateway.patient_client() as client:
+        await importer.run(client, content)
 
 
 def _summarize(importer: Importer, journal: Journal) -> None:

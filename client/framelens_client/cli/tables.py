@@ -49,19 +49,19 @@ def products_table(products: Iterable[StoredProduct]) -> Table:
 def product_table(stored: StoredProduct) -> Table:
     product = stored.product
     table = Table.grid(padding=(0, 2))
-    table.add_row("id", _printable(product.id))
+    table.add_row("id", printable(product.id))
     for name in ("title", "url", "merchant", "category"):
-        table.add_row(name, _printable(getattr(product, name)))
-    table.add_row("price", _printable(_price(product.price, product.currency)))
+        table.add_row(name, printable(getattr(product, name)))
+    table.add_row("price", printable(_price(product.price, product.currency)))
     for picture in stored.pictures:
         region = _box(picture.region) if picture.region else "whole picture"
-        table.add_row("picture", _printable(f"{picture.picture_id} ({region})"))
+        table.add_row("picture", printable(f"{picture.picture_id} ({region})"))
     return table
 
 
 def health_table(address: str, health: Health) -> Table:
     table = Table.grid(padding=(0, 2))
-    table.add_row("address", _printable(address))
+    table.add_row("address", printable(address))
     for name in ("gateway", "visual_search", "catalog"):
         status: ServingStatus = getattr(health, name)
         table.add_row(name.replace("_", " "), Text(status, style="green" if status is ServingStatus.SERVING else "red"))
@@ -83,11 +83,11 @@ def _table(*columns: str) -> Table:
 
 
 def _cells(*texts: str) -> list[Text]:
-    return [_printable(text) for text in texts]
+    return [printable(text) for text in texts]
 
 
-def _printable(text: str) -> Text:
-    """A catalogue's text, which may hold markup or escape sequences meant for the terminal."""
+def printable(text: str) -> Text:
+    """A catalogue's text on one line: it may hold markup, line feeds, or escape sequences meant for the terminal."""
     return Text("".join(char if char.isprintable() else "�" for char in text))
 
 

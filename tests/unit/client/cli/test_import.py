@@ -139,6 +139,11 @@ def test_one_line_per_rejected_row(gateway: Any, shop: Shop, run: Callable[..., 
     assert numbers(run().stdout) == (6, 2, 2, 2)
 
 
+def test_a_report_line_stays_one_line(shop: Shop, run: Callable[..., Any]) -> None:
+    shop.write('"p1\n\x1b[31m",,,,,,,x.png,')
+    assert run().stderr == 'line 2: product "p1��[31m": image not found: x.png\n'
+
+
 def test_calls_are_bounded_and_several_at_once(gateway: Any, shop: Shop, run: Callable[..., Any]) -> None:
     together = threading.Barrier(4, timeout=10)
     gateway.before_upsert = lambda *_: together.wait() and None
