@@ -30,8 +30,8 @@ serve: setup engines ## Run the stack on loopback until Ctrl-C
 	@exec $(GATEWAY)/bin/framelens-stack
 
 test: setup engines var/samples/.ready $(SERVER)/.test-ready $(GATEWAY)/.test-ready ## Run all tests
-	$(SERVER)/bin/python -m pytest tests/server
-	$(GATEWAY)/bin/python -m pytest tests/gateway
+	$(SERVER)/bin/python -m pytest tests/unit/build_engines tests/unit/triton tests/unit/perf
+	$(GATEWAY)/bin/python -m pytest tests/unit/client tests/unit/gateway tests/integration tests/e2e
 
 lint: $(SERVER)/.test-ready $(GATEWAY)/.test-ready ## Check style and types
 	$(GATEWAY)/bin/ruff check .
