@@ -32,7 +32,9 @@ def phone_frame(picture: Image.Image) -> Image.Image:
     scale = min(_PHONE_WIDTH / picture.width, _PHONE_HEIGHT / picture.height)
     size = round(picture.width * scale), round(picture.height * scale)
     frame = Image.new("RGB", (_PHONE_WIDTH, _PHONE_HEIGHT), (16, 16, 16))
-    frame.paste(picture.resize(size, Image.Resampling.BICUBIC), ((_PHONE_WIDTH - size[0]) // 2, (_PHONE_HEIGHT - size[1]) // 2))
+    frame.paste(
+        picture.resize(size, Image.Resampling.BICUBIC), ((_PHONE_WIDTH - size[0]) // 2, (_PHONE_HEIGHT - size[1]) // 2)
+    )
     return frame
 
 

@@ -4,7 +4,6 @@ import time
 from dataclasses import dataclass
 
 from framelens_client import Client, RecognizedObject
-
 from framelens_perf.sample_frames import SampleFrame
 
 REGION_LABEL = "(region drawn by hand)"

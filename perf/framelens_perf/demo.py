@@ -6,9 +6,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from framelens_client import Client
 from rich.console import Console
 
+from framelens_client import Client
 from framelens_perf.alterations import altered_jpeg
 from framelens_perf.answers import Answer, ask
 from framelens_perf.overhead import Overhead, measure_overhead
@@ -58,8 +58,8 @@ def _import_catalogue(addresses: Addresses, paths: DemoPaths) -> None:
     """Through the command that a shop would use."""
     framelens = Path(sys.executable).with_name("framelens")
     state = paths.out / "import-state"
-    command = [framelens, "--address", addresses.grpc, "products", "import", CATALOGUE, "--images", paths.pictures]
-    subprocess.run([*command, "--state", state], check=True)
+    catalogue = ["products", "import", str(CATALOGUE), "--images", str(paths.pictures), "--state", str(state)]
+    subprocess.run([framelens, "--address", addresses.grpc, *catalogue], check=True)
 
 
 def _ask_all(client: Client, paths: DemoPaths) -> list[Answer]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
 from framelens_triton.images.resize import Pixels
 from framelens_triton.models import ModelRepository
 from framelens_triton.onnx_session import onnx_session

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from framelens_client import Client
-from framelens_triton.recognition import Request
 from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput
 
+from framelens_client import Client
 from framelens_perf.in_process import in_process_recognizer
 from framelens_perf.stack import Addresses
+from framelens_triton.recognition import Request
 
 _DETECTOR = "detector"
 _WARM_UP = 5
@@ -41,9 +41,7 @@ class Overhead:
         return self.gateway_without_search_ms - self.recognizer_ms
 
 
-def measure_overhead(
-    frame: bytes, addresses: Addresses, repository: Path, embedder: str, rounds: int
-) -> Overhead:
+def measure_overhead(frame: bytes, addresses: Addresses, repository: Path, embedder: str, rounds: int) -> Overhead:
     """Times one encoded frame `rounds` times on each side."""
     local = in_process_recognizer(repository, (_DETECTOR, embedder))
     request = Request(frame, _DETECTOR, embedder)

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from framelens_client import Box, Client
 from PIL import Image
 
+from framelens_client import Box, Client
 from framelens_perf.alterations import ALTERATIONS, encoded
 
 _WHOLE = Box(0.0, 0.0, 1.0, 1.0)
@@ -44,7 +44,7 @@ def _references(catalogue: Path, pictures: Path) -> Iterator[tuple[str, Image.Im
             with Image.open(pictures / row["image"]) as opened:
                 picture = opened.convert("RGB")
             if row["region"]:
-                sides = (picture.width, picture.height) * 2
-                edges = zip(map(float, row["region"].split()), sides, strict=True)
-                picture = picture.crop(tuple(round(edge * side) for edge, side in edges))
+                left, top, right, bottom = map(float, row["region"].split())
+                width, height = picture.size
+                picture = picture.crop((left * width, top * height, right * width, bottom * height))
             yield row["id"], picture

@@ -5,10 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from framelens_client import Match, RecognizedObject
-from framelens_client.cli.drawing import Caption, draw
+from rich import box
 from rich.table import Table
 
+from framelens_client import Match, RecognizedObject
+from framelens_client.cli.drawing import Caption, draw
 from framelens_perf.answers import Answer
 from framelens_perf.machine import machine
 from framelens_perf.overhead import Overhead
@@ -18,19 +19,21 @@ _STAGES = ("decode", "resize", "detect", "nms", "crop", "embed", "queue", "searc
 
 
 def answer_table(answers: list[Answer]) -> Table:
-    """A line for each object; the stages are of its frame."""
-    table = Table("frame", "object", "score", "best match", "match", f"ms: {' '.join(_STAGES)}", title="FrameLens")
+    """A line for each object; the milliseconds are of its frame."""
+    table = Table("frame", "object", "score", "best match", "match", *_STAGES, box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in table.columns[5:]:
+        column.justify = "right"
     for answer in answers:
-        stages = " ".join(f"{answer.stages_ms.get(stage, 0):.0f}" for stage in _STAGES)
+        stages = [f"{answer.stages_ms.get(stage, 0):.0f}" for stage in _STAGES]
         for row, found in enumerate(answer.objects):
             best = found.matches[0] if found.matches else None
             table.add_row(
                 answer.frame.name if row == 0 else "",
                 found.label,
                 f"{found.score:.2f}",
-                best.title if best else found.note,
+                best.title if best else f"({found.route}: none indexed yet)",
                 f"{best.score:.2f}" if best else "",
-                stages if row == 0 else "",
+                *(stages if row == 0 else [""] * len(_STAGES)),
             )
     return table
 
@@ -69,11 +72,11 @@ def _frame(answer: Answer) -> dict[str, Any]:
 
 
 def _object(found: RecognizedObject) -> dict[str, Any]:
-    box = found.box
+    at = found.box
     return {
         "label": found.label,
         "score": found.score,
-        "box": [box.x_min, box.y_min, box.x_max, box.y_max],
+        "box": [at.x_min, at.y_min, at.x_max, at.y_max],
         "matches": [_match(match) for match in found.matches],
     }
 

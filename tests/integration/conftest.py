@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from framelens_client import Box, Client, Product, ProductUpsert, ReferencePicture
 from PIL import Image
+
+from framelens_client import Box, Client, Product, ProductUpsert, ReferencePicture
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "var" / "samples"

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 
 import pytest
+
 from framelens_client import Box, Client, NotFound, Product, ProductUpsert, ReferencePicture
 
 WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 
 
 def test_what_is_stored_comes_back(client: Client, upsert_of: Callable) -> None:
-    wanted = upsert_of("o'neill \"5\"\\ü", "moon.png", "coins.png", title="Mond", price=1.25, currency="EUR")
+    wanted = upsert_of('o\'neill "5"\\ü', "moon.png", "coins.png", title="Mond", price=1.25, currency="EUR")
     assert client.upsert_products([wanted]).results[0].error is None
     stored = client.get_product(wanted.product.id)
     assert stored.product == wanted.product

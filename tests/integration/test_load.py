@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from framelens_client import AsyncClient, FrameLensError, Overloaded
 from framelens_client.settings import Retries
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from framelens_client import Box, Client, InvalidRequest
 from PIL import Image
+
+from framelens_client import Box, Client, InvalidRequest
 
 WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 
@@ -20,7 +21,9 @@ def png_claiming(width: int, height: int) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 64)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 64)) + chunk(b"IEND", b"")
+    )
 
 
 def encoded(picture: Image.Image, fmt: str, **options: object) -> bytes:

@@ -4,8 +4,9 @@ import io
 from collections.abc import Callable
 
 import pytest
-from framelens_client import Box, Client, Filter, InvalidRequest
 from PIL import Image, ImageOps
+
+from framelens_client import Box, Client, Filter, InvalidRequest
 
 WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 

@@ -17,7 +17,9 @@ def triton(stack: object) -> Iterator[InferenceServerClient]:
         yield connected
 
 
-def ask(triton: InferenceServerClient, pictures: list[bytes], regions: object = None, **parameters: object) -> InferResult:
+def ask(
+    triton: InferenceServerClient, pictures: list[bytes], regions: object = None, **parameters: object
+) -> InferResult:
     batch = InferInput("picture", [len(pictures), 1], "BYTES")
     batch.set_data_from_numpy(np.array([[picture] for picture in pictures], np.object_))
     inputs = [batch]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+
 from framelens_client import Client, FrameLensError, Unavailable
 from framelens_client.settings import Retries
 

@@ -6,15 +6,16 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
+from onnx import numpy_helper
+from PIL import Image
+
 from framelens_engines.contract import Normalisation
 from framelens_engines.defaults import build_defaults
 from framelens_engines.progress import Reporter
 from framelens_engines.repository import EngineVersion, ModelRepository
 from framelens_engines.samples import extract_samples
 from framelens_engines.user_model import PictureInput
-from numpy.typing import NDArray
-from onnx import numpy_helper
-from PIL import Image
 
 REPO = Path(__file__).parents[3]
 Pictures = Callable[[str, int], NDArray[np.uint8]]

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from framelens_engines import build
 from framelens_engines.build import build_engine
 from framelens_engines.errors import ProbeError

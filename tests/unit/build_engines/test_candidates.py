@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from framelens_engines import candidates
 from framelens_engines.contract import BOXES, LABELS, SCORES
 from framelens_engines.onnx_graph import FLOAT, INT32, GraphBuilder, Port

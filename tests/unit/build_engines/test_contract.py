@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from framelens_engines import contract
 from framelens_engines.onnx_graph import FLOAT, INT32, GraphBuilder, Port
 from framelens_engines.probe import open_session, run

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+
 from framelens_engines.convolution import Convolution, Feature
 from framelens_engines.onnx_graph import FLOAT, GraphBuilder, Port
 from framelens_engines.probe import open_session, run
-from numpy.typing import NDArray
 
 
 def _run(convolution: Convolution, builder: GraphBuilder, value: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@ from time import perf_counter
 
 import numpy as np
 import pytest
+
 from framelens_engines.contract import BUILD, IMAGES
 from framelens_engines.defaults import build_defaults
 from framelens_engines.probe import open_session, run

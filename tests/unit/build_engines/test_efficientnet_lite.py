@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+
 from framelens_engines import contract, efficientnet_lite
 from framelens_engines.efficientnet_lite import LITE0, LITE1
 from framelens_engines.errors import ConversionError
@@ -13,7 +15,6 @@ from framelens_engines.progress import Reporter
 from framelens_engines.repository import EngineVersion
 from framelens_engines.torch_legacy import read_tensors
 from framelens_engines.wheels import EFFICIENTNET_LITE0, read_member
-from numpy.typing import NDArray
 
 from .conftest import Pictures
 

@@ -1,9 +1,10 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
+
 from framelens_engines.engine import EngineRecord, Recipe, Source, new_record, read_record
 from framelens_engines.errors import RepositoryError
-from pydantic import ValidationError
 
 SOURCE = Source(package="p", version="1", file="weights.pth", sha256="ab" * 32, licence="Apache-2.0")
 RECIPE = Recipe(model="m", source=SOURCE, precision="fp32", target="onnxruntime", conversion={"revision": 1, "mean": [0]})

@@ -2,6 +2,7 @@ import struct
 
 import numpy as np
 import pytest
+
 from framelens_engines.errors import ConversionError
 from framelens_engines.graphdef import read_nodes
 

@@ -3,6 +3,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from framelens_engines.coco import LABELS
 from framelens_engines.errors import RepositoryError
 from framelens_engines.model_config import CONFIG, LABELS_FILE, DetectorShape, EmbedderShape, Shape, differences, render

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from framelens_engines.engine import EngineRecord, Recipe, Source, new_record
 from framelens_engines.errors import RepositoryError
 from framelens_engines.model_config import DetectorShape, EmbedderShape, Shape
@@ -65,7 +66,7 @@ def test_other_weights_need_a_space_of_their_own(repository: ModelRepository) ->
 
 
 def test_a_failure_leaves_nothing(repository: ModelRepository) -> None:
-    with (  # noqa: PT012
+    with (
         pytest.raises(ZeroDivisionError),
         repository.building(Reporter(quiet=True)),
         repository.staged("m") as staged,

@@ -1,8 +1,9 @@
 from pathlib import Path
 
+from PIL import Image
+
 from framelens_engines.progress import Reporter
 from framelens_engines.samples import extract_samples
-from PIL import Image
 
 
 def test_the_known_pictures_are_there_and_open(samples: Path) -> None:

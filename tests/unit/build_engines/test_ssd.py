@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
+
 from framelens_engines import contract, ssd
 from framelens_engines.coco import LABELS
 from framelens_engines.errors import ConversionError
@@ -17,7 +19,6 @@ from framelens_engines.probe import Answer, open_session, run
 from framelens_engines.progress import Reporter
 from framelens_engines.repository import EngineVersion
 from framelens_engines.wheels import SSD_MOBILENET_V2, SSD_MOBILENET_V2_OPENCV_GRAPH, read_member
-from numpy.typing import NDArray
 
 from .conftest import Pictures
 

@@ -1,4 +1,5 @@
 import numpy as np
+
 from framelens_engines.ssd_anchors import ssd_anchors
 
 MAPS = [(19, 19), (10, 10), (5, 5), (3, 3), (2, 2), (1, 1)]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from framelens_engines.errors import ConversionError
 from framelens_engines.progress import Reporter
 from framelens_engines.torch_legacy import read_tensors

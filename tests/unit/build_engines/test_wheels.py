@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from framelens_engines.errors import WheelError
 from framelens_engines.progress import Reporter
 from framelens_engines.wheels import EFFICIENTNET_LITE0, SCIKIT_IMAGE, fetch, read_member, sha256_of
