@@ -46,7 +46,9 @@ _INDEX_PARAMETERS: dict[str, dict[str, int]] = {
 }
 PRODUCT_FIELDS = (*FIELD_BYTES, "row_id", "ordinal", "price", "x_min", "y_min", "x_max", "y_max", "updated_at")
 _CONNECT_FAILED = 2
+_LOAD_TIMEOUT_S = 60
 _NOT_FOUND_CODES = (100, 1600)
+_NOT_LOADED = 101
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,8 @@ class MilvusIndex:
         return collection
 
     async def search(self, collection: str, vectors: Sequence[Vector], limit: int, expression: str) -> list[list[Hit]]:
-        found = await self._call(
+        found = await self._call_loaded(
+            collection,
             lambda client: client.search(
                 collection,
                 data=list(vectors),
@@ -131,13 +134,14 @@ class MilvusIndex:
                 search_params={"metric_type": "IP", "params": _search_parameters(self._index_type, limit)},
                 consistency_level="Strong",
                 timeout=self._timeout_s,
-            )
+            ),
         )
         return [[Hit(float(hit["distance"]), dict(hit["entity"])) for hit in hits] for hits in found]
 
     async def query(self, collection: str, expression: str, limit: int) -> list[Row]:
         """Rows without their vectors, in the order of `row_id`."""
-        found = await self._call(
+        found = await self._call_loaded(
+            collection,
             lambda client: client.query(
                 collection,
                 filter=expression,
@@ -148,15 +152,15 @@ class MilvusIndex:
                 # What pymilvus's own iterator sends: the rows come in the order of the primary key.
                 iterator="True",
                 reduce_stop_for_best="True",
-            )
+            ),
         )
         return [dict(row) for row in found]
 
     async def upsert(self, collection: str, rows: Sequence[Row]) -> None:
-        await self._call(lambda client: client.upsert(collection, data=list(rows), timeout=self._timeout_s))
+        await self._call_loaded(collection, lambda client: client.upsert(collection, data=list(rows), timeout=self._timeout_s))
 
     async def delete(self, collection: str, expression: str) -> None:
-        await self._call(lambda client: client.delete(collection, filter=expression, timeout=self._timeout_s))
+        await self._call_loaded(collection, lambda client: client.delete(collection, filter=expression, timeout=self._timeout_s))
 
     async def flush(self, collection: str) -> None:
         await self._call(lambda client: client.flush(collection, timeout=60))
@@ -172,6 +176,21 @@ class MilvusIndex:
         self._threads.shutdown(wait=True)
         if self._client is not None:
             self._client.close()
+
+    async def _call_loaded(self, collection: str, work: Callable[[MilvusClient], T]) -> T:
+        """A Milvus that was restarted has its collections released: then it is loaded, and asked again once."""
+
+        def ask(client: MilvusClient) -> T:
+            try:
+                return work(client)
+            except MilvusException as error:
+                if error.code != _NOT_LOADED:
+                    raise
+                log.info("loading collection %s, which Milvus has released", collection)
+                client.load_collection(collection, timeout=_LOAD_TIMEOUT_S)
+                return work(client)
+
+        return await self._call(ask)
 
     async def _call(self, work: Callable[[MilvusClient], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._guarded, work)

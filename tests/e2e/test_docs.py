@@ -1,0 +1,41 @@
+"""The examples of docs/api.md run as they are."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "api.md").read_text()
+
+
+def examples(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+
+
+def test_the_python_examples_run(served: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    blocks = examples("python")
+    assert len(blocks) == 2
+    for block in blocks:
+        # The page opens files the short way.
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("builtins.open", lambda name, _mode: Path(name).open("rb"))
+            import warnings
+
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ResourceWarning)
+                exec(block, {"GRPC": served["grpc"]})  # noqa: S102 - our own page
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not on this machine")
+def test_the_curl_examples_run(environment: dict[str, str]) -> None:
+    blocks = examples("sh")
+    assert len(blocks) == 2
+    for block in blocks:
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", block], cwd=ROOT, env=environment, capture_output=True)
+        assert done.returncode == 0, done.stderr.decode()
+        assert json.loads(done.stdout)["served"]["collections"]
