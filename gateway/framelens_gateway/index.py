@@ -157,10 +157,14 @@ class MilvusIndex:
         return [dict(row) for row in found]
 
     async def upsert(self, collection: str, rows: Sequence[Row]) -> None:
-        await self._call_loaded(collection, lambda client: client.upsert(collection, data=list(rows), timeout=self._timeout_s))
+        await self._call_loaded(
+            collection, lambda client: client.upsert(collection, data=list(rows), timeout=self._timeout_s)
+        )
 
     async def delete(self, collection: str, expression: str) -> None:
-        await self._call_loaded(collection, lambda client: client.delete(collection, filter=expression, timeout=self._timeout_s))
+        await self._call_loaded(
+            collection, lambda client: client.delete(collection, filter=expression, timeout=self._timeout_s)
+        )
 
     async def flush(self, collection: str) -> None:
         await self._call(lambda client: client.flush(collection, timeout=60))

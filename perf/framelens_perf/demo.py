@@ -80,7 +80,7 @@ def _print_figures(console: Console, recall: Recall, overhead: Overhead) -> None
         + (f"; missed: {', '.join(recall.missed)}" if recall.missed else "")
     )
     console.print(
-        f"recognizer {overhead.recognizer_ms:.1f} ms, its stages in one process {overhead.stages_in_process_ms:.1f} ms: "
+        f"recognizer {overhead.recognizer_ms:.1f} ms, its stages in one process {overhead.stages_in_process_ms:.1f}: "
         f"{overhead.recognizer_over_stages:.2f} times (bar {MOST_RECOGNIZER_OVER_STAGES})"
     )
     console.print(

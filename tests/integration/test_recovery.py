@@ -95,6 +95,8 @@ def test_no_acknowledged_product_is_lost(own_stack: object, upsert_of: Callable,
 
 def test_triton_restarted_under_load_costs_only_clear_errors(own_stack: object, sample: Callable) -> None:
     picture = sample("coffee.png")
+    with Client(own_stack["grpc"]) as client:
+        eventually(lambda: client.recognize(picture))
     outcomes: list[str] = []
     stop = threading.Event()
 

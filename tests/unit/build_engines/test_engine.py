@@ -7,7 +7,9 @@ from framelens_engines.engine import EngineRecord, Recipe, Source, new_record, r
 from framelens_engines.errors import RepositoryError
 
 SOURCE = Source(package="p", version="1", file="weights.pth", sha256="ab" * 32, licence="Apache-2.0")
-RECIPE = Recipe(model="m", source=SOURCE, precision="fp32", target="onnxruntime", conversion={"revision": 1, "mean": [0]})
+RECIPE = Recipe(
+    model="m", source=SOURCE, precision="fp32", target="onnxruntime", conversion={"revision": 1, "mean": [0]}
+)
 
 
 def test_the_build_number_is_the_same_wherever_it_is_made() -> None:
@@ -32,7 +34,9 @@ def test_whatever_changes_the_engine_changes_its_build_number(change: dict[str, 
 
 
 def test_precision_target_and_revision_leave_the_space_as_it_is() -> None:
-    same = RECIPE.model_copy(update={"precision": "int8", "target": "tensorrt", "conversion": {"revision": 2, "mean": [0]}})
+    same = RECIPE.model_copy(
+        update={"precision": "int8", "target": "tensorrt", "conversion": {"revision": 2, "mean": [0]}}
+    )
     assert same.weights == RECIPE.weights
     assert RECIPE.model_copy(update={"conversion": {"revision": 1, "mean": [1]}}).weights != RECIPE.weights
 

@@ -22,7 +22,11 @@ def test_the_tracked_models_are_what_would_be_written(name: str, shape: Shape) -
 
 
 def test_settings_of_tritons_own_may_differ(tmp_path: Path) -> None:
-    text = render(tmp_path.name, EMBEDDER).replace("count: 1", "count: 4").replace("max_batch_size: 32", "max_batch_size: 8")
+    text = (
+        render(tmp_path.name, EMBEDDER)
+        .replace("count: 1", "count: 4")
+        .replace("max_batch_size: 32", "max_batch_size: 8")
+    )
     (tmp_path / CONFIG).write_text(text + "version_policy: { latest { num_versions: 2 } }\n")
     assert differences(tmp_path, EMBEDDER) == []
 

@@ -53,7 +53,9 @@ def test_versions_count_up_and_are_found_by_build(repository: ModelRepository) -
 def test_another_shape_under_the_same_name_is_refused(repository: ModelRepository) -> None:
     _publish(repository, _recipe())
     before = _files(repository.root)
-    with pytest.raises(RepositoryError, match=r"with another shape.*embedding: is TYPE_FP32\[3\], would be TYPE_FP32\[4\]"):
+    with pytest.raises(
+        RepositoryError, match=r"with another shape.*embedding: is TYPE_FP32\[3\], would be TYPE_FP32\[4\]"
+    ):
         _publish(repository, _recipe(precision="int8"), EmbedderShape(8, 8, 4, "stretch"))
     assert _files(repository.root) == before
 

@@ -3,8 +3,9 @@
 import io
 
 import pytest
-from framelens_perf.alterations import ALTERATIONS, cropped, encoded, flipped, phone_frame
 from PIL import Image
+
+from framelens_perf.alterations import ALTERATIONS, cropped, encoded, flipped, phone_frame
 
 
 @pytest.fixture

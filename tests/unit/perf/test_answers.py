@@ -1,6 +1,7 @@
 """The demo's check can fail: each kind of wrong answer is reported."""
 
 import pytest
+
 from framelens_client import Box, Match, RecognizedObject
 from framelens_perf.answers import Answer
 from framelens_perf.sample_frames import SampleFrame
