@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from framelens_client import Client
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "api.md").read_text()
@@ -18,6 +19,10 @@ def examples(language: str) -> list[str]:
 
 def test_the_python_examples_run(served: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
+    with Client(served["grpc"]) as client:
+        everything = [each.product.id for each in client.all_products()]
+        if everything:
+            client.delete_products(everything)
     blocks = examples("python")
     assert len(blocks) == 2
     for block in blocks:
