@@ -1,0 +1,132 @@
+"""The stages over a batch, with a fake at the seam to the engines."""
+
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from framelens_triton.images.boxes import Box
+from framelens_triton.models import ModelRepository
+from framelens_triton.recognition import EngineUnavailable, Recognizer, Request
+
+CONFIG = """
+name: "{name}" max_batch_size: 2
+input [ {{ name: "images" data_type: TYPE_UINT8 dims: [ 32, 32, 3 ] }} ]
+"""
+
+
+class FakeEngines:
+    """One object in the left half of every frame; an embedding that is the mean colour of its crop."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, int]] = []
+        self.broken = ""
+
+    def infer(self, model: str, images: npt.NDArray[np.uint8], outputs: Sequence[str]) -> dict[str, npt.NDArray]:
+        self.calls.append((model, len(images)))
+        if model == self.broken:
+            raise EngineUnavailable(model, "is not loaded")
+        n = len(images)
+        build = np.full((n, 1), 7, np.int32)
+        if model == "detector":
+            boxes = np.tile(np.array([[[0, 0, 0.5, 1], [0.9, 0.9, 0.9, 0.9]]], np.float32), (n, 1, 1))
+            scores, labels = np.tile([[0.9, 0.8]], (n, 1)), np.tile([[1, 0]], (n, 1))
+            return {"boxes": boxes, "scores": scores, "labels": labels, "build": build}
+        return {"embedding": images.mean(axis=(1, 2)).astype(np.float32), "build": build}
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    for name in ("detector", "embedder_x"):
+        (tmp_path / name / "3").mkdir(parents=True)
+        (tmp_path / name / "config.pbtxt").write_text(CONFIG.format(name=name))
+        (tmp_path / name / "3" / "engine.json").write_text(json.dumps({"build": 7}))
+    (tmp_path / "detector" / "labels.txt").write_text("cat\ncup\n")
+    return tmp_path
+
+
+@pytest.fixture
+def engines() -> FakeEngines:
+    return FakeEngines()
+
+
+@pytest.fixture
+def recognizer(repository: Path, engines: FakeEngines) -> Recognizer:
+    return Recognizer(ModelRepository(repository), engines)
+
+
+def png(left: str, right: str = "black") -> bytes:
+    picture = Image.new("RGB", (64, 64), right)
+    picture.paste(left, (0, 0, 32, 64))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def request(data: bytes, **options: object) -> Request:
+    return Request(data, "detector", "embedder_x", **options)
+
+
+def test_a_broken_picture_leaves_its_neighbours_alone(recognizer: Recognizer) -> None:
+    results, clock = recognizer.recognize([request(png("red")), request(b"broken"), request(png("lime"))])
+    assert [result.error is None for result in results] == [True, False, True]
+    assert [result.objects[0].embedding.tolist() for result in results if not result.error] == [
+        [255, 0, 0],
+        [0, 255, 0],
+    ]
+    assert results[0].objects[0].label == "cup"
+    assert all(milliseconds >= 0 for milliseconds in clock.stages_ms.values())
+
+
+def test_boxes_without_a_pixel_are_left_out(recognizer: Recognizer) -> None:
+    (result,), _ = recognizer.recognize([request(png("red"))])
+    assert len(result.objects) == 1
+
+
+def test_each_stage_is_called_as_seldom_as_its_batch_size_allows(recognizer: Recognizer, engines: FakeEngines) -> None:
+    recognizer.recognize([request(png("red"))] * 5)
+    assert engines.calls == [(model, size) for model in ("detector", "embedder_x") for size in (2, 2, 1)]
+
+
+def test_regions_replace_detection_and_stay_exact(recognizer: Recognizer, engines: FakeEngines) -> None:
+    regions = (Box(0.0, 0.0, 0.5, 1.0), Box(0.5, 0.0, 1.0, 1.0))
+    (result,), _ = recognizer.recognize([request(png("red", "blue"), regions=regions)])
+    assert [found.box for found in result.objects] == list(regions)
+    assert [found.embedding.tolist() for found in result.objects] == [[255, 0, 0], [0, 0, 255]]
+    assert {model for model, _ in engines.calls} == {"embedder_x"}
+
+
+def test_an_answer_names_the_version_that_computed_it(recognizer: Recognizer) -> None:
+    (result,), _ = recognizer.recognize([request(png("red"))])
+    assert result.engines == {"detector": "3", "embedder_x": "3"}
+
+
+@pytest.mark.parametrize("model", ["detector", "embedder_x"])
+def test_a_missing_engine_is_named(recognizer: Recognizer, engines: FakeEngines, model: str) -> None:
+    engines.broken = model
+    (result,), _ = recognizer.recognize([request(png("red"))])
+    assert isinstance(result.error, EngineUnavailable)
+    assert result.error.model == model
+
+
+def test_a_space_that_the_repository_lacks_is_named(recognizer: Recognizer) -> None:
+    results, _ = recognizer.recognize([Request(png("red"), "detector", "embedder_absent"), request(png("red"))])
+    assert isinstance(results[0].error, EngineUnavailable)
+    assert results[1].error is None
+
+
+def test_crops_are_kept_only_when_asked_for(recognizer: Recognizer) -> None:
+    results, _ = recognizer.recognize([request(png("red")), request(png("red"), keep_crops=True)])
+    assert results[0].objects[0].crop == b""
+    with Image.open(io.BytesIO(results[1].objects[0].crop)) as crop:
+        assert (crop.format, crop.size) == ("JPEG", (32, 64))
+
+
+def test_scores_and_counts_are_bounded(recognizer: Recognizer) -> None:
+    (result,), _ = recognizer.recognize([request(png("red"), min_score=0.95)])
+    assert result.objects == []
