@@ -1,0 +1,128 @@
+"""What every call passes through: token, admission, deadline, account."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from google.rpc import error_details_pb2
+
+from framelens_client.reasons import STATUS_OF, Reason
+from framelens_client.v1 import framelens_pb2 as pb
+from framelens_gateway.admission import Admission
+from framelens_gateway.calls import Calls
+from framelens_gateway.errors import DeadlineExceeded, GatewayError, InternalError, Overloaded, Unauthenticated
+from framelens_gateway.grpc_server import error_status
+from framelens_gateway.metrics import Metrics
+from framelens_gateway.settings import GatewaySettings
+
+
+class Work:
+    """Stands for both cores."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.failure: Exception | None = None
+        self.gone = False
+
+    async def recognize(self, request: Any, deadline: Any) -> pb.RecognizeResponse:
+        try:
+            await asyncio.sleep(self.seconds)
+        except asyncio.CancelledError:
+            self.gone = True
+            raise
+        if self.failure:
+            raise self.failure
+        return pb.RecognizeResponse()
+
+    search_region = upsert = delete = get = list_products = recognize
+
+
+@pytest.fixture
+def work() -> Work:
+    return Work()
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+def calls_with(work: Work, metrics: Metrics, **settings: Any) -> Calls:
+    return Calls(GatewaySettings(**settings), work, work, metrics)  # type: ignore[arg-type]
+
+
+def counted(metrics: Metrics, outcome: str) -> float:
+    return metrics.registry.get_sample_value(
+        "framelens_requests_total", {"method": "Recognize", "outcome": outcome}
+    ) or 0.0  # fmt: skip
+
+
+async def run(calls: Calls, authorization: str | None = None, timeout_s: float | None = None) -> object:
+    return await calls.run("Recognize", pb.RecognizeRequest(), authorization, timeout_s)
+
+
+@pytest.mark.parametrize("authorization", [None, "", "secret", "Basic secret", "Bearer wrong", "Bearer sécret"])
+async def test_a_wrong_token_is_refused(work: Work, metrics: Metrics, authorization: str | None) -> None:
+    with pytest.raises(Unauthenticated):
+        await run(calls_with(work, metrics, tokens=["other", "secret"]), authorization)
+    assert counted(metrics, "UNAUTHENTICATED") == 1
+
+
+async def test_a_right_token_is_let_in(work: Work, metrics: Metrics) -> None:
+    await run(calls_with(work, metrics, tokens=["other", "secret"]), "bearer secret")
+    assert counted(metrics, "OK") == 1
+
+
+async def test_more_than_the_bound_are_shed_at_once(work: Work, metrics: Metrics) -> None:
+    calls = calls_with(work, metrics, max_in_flight=2)
+    work.seconds = 0.2
+    outcomes = await asyncio.gather(*(run(calls) for _ in range(5)), return_exceptions=True)
+    assert sum(isinstance(outcome, Overloaded) for outcome in outcomes) == 3
+    await run(calls)
+    assert counted(metrics, "OVERLOADED") == 3
+
+
+async def test_the_callers_time_ends_the_work(work: Work, metrics: Metrics) -> None:
+    work.seconds = 5
+    with pytest.raises(DeadlineExceeded):
+        await run(calls_with(work, metrics), timeout_s=0.05)
+    assert work.gone
+
+
+async def test_a_caller_that_goes_ends_the_work(work: Work, metrics: Metrics) -> None:
+    work.seconds = 5
+    task = asyncio.create_task(run(calls_with(work, metrics)))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert work.gone
+    assert counted(metrics, "CANCELLED") == 1
+
+
+async def test_a_fault_of_ours_is_logged_and_not_told(work: Work, metrics: Metrics, caplog: Any) -> None:
+    work.failure = RuntimeError("a secret")
+    with pytest.raises(InternalError) as caught:
+        await run(calls_with(work, metrics))
+    assert "a secret" not in caught.value.message
+    assert "a secret" in caplog.text
+
+
+def test_every_reason_has_its_two_statuses() -> None:
+    assert set(STATUS_OF) == set(Reason)
+
+
+def test_a_grpc_error_carries_its_reason_and_when_to_come_back() -> None:
+    status = error_status(Overloaded(3, 0.25))
+    info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
+    assert status.details[0].Unpack(info) and status.details[1].Unpack(retry)
+    assert (info.reason, info.domain, retry.retry_delay.ToMilliseconds()) == ("OVERLOADED", "framelens", 250)
+    assert len(error_status(GatewayError(Reason.INTERNAL, "x")).details) == 1
+
+
+def test_a_permit_comes_back_when_its_holder_fails() -> None:
+    admission = Admission(1)
+    with pytest.raises(ValueError, match="x"), admission.permit():
+        raise ValueError("x")
+    with admission.permit():
+        assert admission.in_flight == 1
