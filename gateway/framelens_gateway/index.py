@@ -6,6 +6,7 @@ product, explicit output fields, explicit load, a named consistency level.
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -45,7 +46,22 @@ _INDEX_PARAMETERS: dict[str, dict[str, int]] = {
     "IVF_SQ8": {"nlist": 128},
 }
 PRODUCT_FIELDS = (*FIELD_BYTES, "row_id", "ordinal", "price", "x_min", "y_min", "x_max", "y_max", "updated_at")
+# By itself gRPC waits up to 120 s before it connects again, which would outlast an outage by as much.
+# Pings are few, and only during calls: Milvus Lite hangs up on clients that ping more often than it allows.
+_CHANNEL = {
+    "grpc.initial_reconnect_backoff_ms": 100,
+    "grpc.min_reconnect_backoff_ms": 100,
+    "grpc.max_reconnect_backoff_ms": 1000,
+    "grpc.use_local_subchannel_pool": 1,
+    "grpc.keepalive_time_ms": 30_000,
+    "grpc.keepalive_permit_without_calls": 0,
+}
+_CONNECT_TIMEOUT_S = 2
+# While Milvus is away, calls fail at once for this long after a failed connection, so that none queues for its own.
+_PAUSE_AFTER_FAILURE_S = 0.2
 _CONNECT_FAILED = 2
+# Milvus' "invalid parameter", and Milvus Lite's.
+_INVALID_CODES = (1100, 6)
 _LOAD_TIMEOUT_S = 60
 _NOT_FOUND_CODES = (100, 1600)
 _NOT_LOADED = 101
@@ -58,6 +74,15 @@ class Collection:
     name: str
     space: str
     size: int
+
+    def check_size(self, vector: Vector) -> None:
+        """Raises Unavailable where a vector cannot be of the collection's space."""
+        if vector.size != self.size:
+            raise Unavailable(
+                Reason.SPACE_MISMATCH,
+                f"{self.space} answers with {vector.size} dimensions and collection {self.name} has {self.size}; "
+                "the collection is not of this space",
+            )
 
 
 @dataclass(frozen=True)
@@ -97,29 +122,45 @@ class MilvusIndex:
         self._uri, self._token, self._timeout_s = uri, token, timeout_s
         self._index_type, self._alias_ttl_s = index_type, alias_ttl_s
         self._client: MilvusClient | None = None
+        self._failed_at = -math.inf
+        self._connect_error = ""
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(8, thread_name_prefix="milvus")
         self._aliases: dict[str, tuple[float, Collection]] = {}
+        self._alias_reads: dict[str, asyncio.Task[Collection | None]] = {}
 
     async def resolve(self, alias: str) -> Collection | None:
         """The collection behind an alias, at most `alias_ttl_s` old; None where there is no such alias yet."""
-        read_at, collection = self._aliases.get(alias, (-1e9, None))
-        if collection is None or time.monotonic() - read_at > self._alias_ttl_s:
-            started = time.monotonic()
-            collection = await self._call(lambda client: self._read_alias(client, alias))
-            if collection is None:
-                self._aliases.pop(alias, None)
-            else:
-                self._aliases[alias] = started, collection
+        if alias in self._aliases:
+            read_at, collection = self._aliases[alias]
+            if time.monotonic() - read_at <= self._alias_ttl_s:
+                return collection
+        # One reads for all who need it now.
+        if alias not in self._alias_reads:
+            self._alias_reads[alias] = asyncio.create_task(self._resolve_anew(alias))
+            self._alias_reads[alias].add_done_callback(lambda read: self._alias_was_read(alias, read))
+        return await asyncio.shield(self._alias_reads[alias])
+
+    async def _resolve_anew(self, alias: str) -> Collection | None:
+        started = time.monotonic()
+        collection = await self._call(lambda client: self._read_alias(client, alias))
+        if collection is None:
+            self._aliases.pop(alias, None)
+        else:
+            self._aliases[alias] = started, collection
         return collection
+
+    def _alias_was_read(self, alias: str, read: "asyncio.Task[Collection | None]") -> None:
+        del self._alias_reads[alias]
+        if not read.cancelled():
+            read.exception()  # Those who waited have raised it; where all have gone, nobody misses it.
 
     async def create(self, alias: str, space: str, size: int) -> Collection:
         """A new, empty collection of a space, with the alias on it. Another gateway may do the same at once."""
         name = f"{alias}__{space}"
-        await self._call(lambda client: self._create(client, alias, name, space, size))
-        collection = await self.resolve(alias)
-        if collection is None:
-            raise Unavailable(Reason.MILVUS_UNAVAILABLE, f"Milvus at {self._uri} forgot alias {alias} once created")
+        started = time.monotonic()
+        collection = await self._call(lambda client: self._create(client, alias, name, space, size))
+        self._aliases[alias] = started, collection
         return collection
 
     async def search(self, collection: str, vectors: Sequence[Vector], limit: int, expression: str) -> list[list[Hit]]:
@@ -177,7 +218,7 @@ class MilvusIndex:
         return True
 
     async def close(self) -> None:
-        self._threads.shutdown(wait=True)
+        await asyncio.to_thread(self._threads.shutdown)
         if self._client is not None:
             self._client.close()
 
@@ -200,25 +241,49 @@ class MilvusIndex:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._guarded, work)
 
     def _guarded(self, work: Callable[[MilvusClient], T]) -> T:
-        """Runs on a thread. A connection that broke is dropped, so that the next call makes a new one."""
+        """Runs on a thread. A connection that broke is dropped, so that the next call makes a new one.
+
+        What Milvus calls an invalid request is a fault of the gateway, and stays the MilvusException that it is.
+        """
+        client = None
         try:
-            return work(self._connected())
+            client = self._connected()
+            return work(client)
         except (MilvusException, grpc.RpcError) as error:
-            if _is_connection_failure(error):
-                self._drop_client()
-            raise Unavailable(Reason.MILVUS_UNAVAILABLE, f"Milvus at {self._uri} did not answer: {error}") from error
+            if client is not None and _is_connection_failure(error):
+                self._drop(client)
+            if _is_invalid_request(error):
+                raise
+            # The collection may be gone because its alias was switched.
+            self._aliases.clear()
+            raise Unavailable(Reason.MILVUS_UNAVAILABLE, f"Milvus at {self._uri} failed: {_said(error)}") from error
 
     def _connected(self) -> MilvusClient:
         with self._lock:
-            if self._client is None:
-                self._client = MilvusClient(self._uri, token=self._token, timeout=2)
-            return self._client
+            client = self._client = self._client or self._connect()
+            return client
 
-    def _drop_client(self) -> None:
+    def _connect(self) -> MilvusClient:
+        if time.monotonic() - self._failed_at < _PAUSE_AFTER_FAILURE_S:
+            raise MilvusException(_CONNECT_FAILED, self._connect_error)
+        try:
+            # Dedicated: pymilvus would share a broken connection with the client that replaces it.
+            client = MilvusClient(
+                self._uri, token=self._token, timeout=_CONNECT_TIMEOUT_S, dedicated=True, grpc_options=_CHANNEL
+            )
+        except (MilvusException, grpc.RpcError) as error:
+            self._failed_at, self._connect_error = time.monotonic(), _said(error)
+            raise
+        return client
+
+    def _drop(self, broken: MilvusClient) -> None:
+        """Another thread may have dropped it already, and connected anew."""
         with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
-            client.close()
+            still_used = self._client is broken
+            if still_used:
+                self._client = None
+        if still_used:
+            broken.close()
 
     def _read_alias(self, client: MilvusClient, alias: str) -> Collection | None:
         try:
@@ -235,26 +300,44 @@ class MilvusIndex:
         size = next(f["params"]["dim"] for f in described["fields"] if f["name"] == "embedding")
         return Collection(name, properties[_SPACE_PROPERTY], int(size))
 
-    def _create(self, client: MilvusClient, alias: str, name: str, space: str, size: int) -> None:
-        if not client.has_collection(name, timeout=self._timeout_s):
-            indexes = client.prepare_index_params()
-            indexes.add_index(
-                "embedding",
-                index_type=self._index_type,
-                metric_type="IP",
-                params=_INDEX_PARAMETERS.get(self._index_type, {}),
-            )
-            client.create_collection(
-                name,
-                schema=_product_schema(client, size),
-                index_params=indexes,
-                properties={_SPACE_PROPERTY: space},
-                timeout=self._timeout_s,
-            )
-            log.info("created collection %s in space %s", name, space)
-        client.load_collection(name, timeout=self._timeout_s)
-        if self._read_alias(client, alias) is None:
-            client.create_alias(name, alias, timeout=self._timeout_s)
+    def _create(self, client: MilvusClient, alias: str, name: str, space: str, size: int) -> Collection:
+        """Each step is left out where it was done: by another gateway, or by one that died half way."""
+        wait = self._timeout_s
+        _make_unless(
+            lambda: client.has_collection(name, timeout=wait),
+            lambda: client.create_collection(
+                name, schema=_product_schema(client, size), properties={_SPACE_PROPERTY: space}, timeout=wait
+            ),
+        )
+        _make_unless(
+            lambda: client.list_indexes(name, timeout=wait),
+            lambda: client.create_index(name, self._index(client), timeout=wait),
+        )
+        client.load_collection(name, timeout=_LOAD_TIMEOUT_S)
+        _make_unless(lambda: self._read_alias(client, alias), lambda: client.create_alias(name, alias, timeout=wait))
+        log.info("alias %s stands on collection %s in space %s", alias, name, space)
+        return self._read_alias(client, alias) or Collection(name, space, size)
+
+    def _index(self, client: MilvusClient) -> Any:  # noqa: ANN401
+        indexes = client.prepare_index_params()
+        indexes.add_index(
+            "embedding",
+            index_type=self._index_type,
+            metric_type="IP",
+            params=_INDEX_PARAMETERS.get(self._index_type, {}),
+        )
+        return indexes
+
+
+def _make_unless(found: Callable[[], Any], make: Callable[[], None]) -> None:
+    """Makes what is not found; another gateway may make it meanwhile."""
+    if found():
+        return
+    try:
+        make()
+    except MilvusException:
+        if not found():
+            raise
 
 
 def _product_schema(client: MilvusClient, size: int) -> Any:  # noqa: ANN401
@@ -279,5 +362,16 @@ def _search_parameters(index_type: str, limit: int) -> dict[str, int]:
     return {"nprobe": 16} if index_type.startswith("IVF") else {}
 
 
-def _is_connection_failure(error: Exception) -> bool:
-    return isinstance(error, grpc.RpcError) or getattr(error, "code", None) == _CONNECT_FAILED
+def _said(error: MilvusException | grpc.RpcError) -> str:
+    return f"{error.code().name}: {error.details()}" if isinstance(error, grpc.RpcError) else str(error.message)
+
+
+def _is_connection_failure(error: MilvusException | grpc.RpcError) -> bool:
+    """A call that took too long is none: others are under way on the same connection."""
+    # pymilvus puts the status of a call that it has given up into its exception's code.
+    status = error.code() if isinstance(error, grpc.RpcError) else error.code
+    return status in (_CONNECT_FAILED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+
+
+def _is_invalid_request(error: MilvusException | grpc.RpcError) -> bool:
+    return isinstance(error, MilvusException) and (error.is_input_error or error.code in _INVALID_CODES)
