@@ -50,6 +50,7 @@ class Calls:
     def __init__(self, settings: GatewaySettings, search: VisualSearch, catalog: Catalog, metrics: Metrics) -> None:
         self._tokens = [token.get_secret_value().encode() for token in settings.tokens]
         self._metrics = metrics
+        self._catalog = catalog
         searches = Lane("search", Admission(settings.max_in_flight), settings.default_deadline_s)
         catalogue = Lane("catalog", Admission(settings.max_catalog_in_flight), settings.catalog_deadline_s)
         visual = "framelens.v1.VisualSearch"
@@ -94,6 +95,10 @@ class Calls:
             )
         }
 
+    async def close(self) -> None:
+        """Waits for writes that outlive their calls."""
+        await self._catalog.close()
+
     async def run(self, name: str, request: Message, authorization: str | None, timeout_s: float | None) -> Message:
         """Runs one method within its time. Raises GatewayError, and nothing else but cancellation."""
         method = self.methods[name]
@@ -120,9 +125,11 @@ class Calls:
         seconds = lane.default_deadline_s if timeout_s is None else timeout_s
         self._metrics.in_flight.labels(lane.name).set(lane.admission.in_flight)
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds) as limit:
                 response = await method.work(request, Deadline.after(seconds))
         except TimeoutError as error:
+            if not limit.expired():
+                raise
             raise DeadlineExceeded(f"{method.name} ({seconds:.3g} s)") from error
         finally:
             self._metrics.latency.labels(method.name).observe(time.perf_counter() - started)

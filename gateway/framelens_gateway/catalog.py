@@ -1,6 +1,7 @@
 """The core of Catalog: products with their reference pictures, one row in the index for each picture."""
 
 import asyncio
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Coroutine, Iterable, Sequence
@@ -21,8 +22,12 @@ from framelens_gateway.pages import page_token, position_of
 from framelens_gateway.recognizer import Box, Recognition, Recognizer, RecognizerCall
 from framelens_gateway.routing import Route
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
+# Below every character that an id may have, so that rows are in the order of their products' ids.
+_BEFORE_ALL = "\x1f"
 _PAGE_KIND = "products"
 # Reference pictures of one call that are embedded at once: enough to fill batches, few enough to leave room for feeds.
 _EMBEDDED_AT_ONCE = 8
@@ -55,8 +60,13 @@ class Catalog:
         self._flusher = flusher
         self._max_picture_bytes = max_picture_bytes
         self._embedding = asyncio.Semaphore(_EMBEDDED_AT_ONCE)
-        # Writes of one product must not interleave, or it could keep pictures of both.
+        # Writes of one product must not interleave, or it could keep pictures of both, or lose a crop to the other.
         self._writing = asyncio.Lock()
+        self._unfinished: set[asyncio.Task[Any]] = set()
+
+    async def close(self) -> None:
+        """Waits for the writes whose callers have gone."""
+        await asyncio.gather(*self._unfinished, return_exceptions=True)
 
     async def upsert(self, request: pb.UpsertProductsRequest, deadline: Deadline) -> pb.UpsertProductsResponse:
         """Stores each product that is sound and reports the others. What is reported as stored survives a crash.
@@ -73,8 +83,7 @@ class Catalog:
         stored = [outcome for outcome in outcomes if isinstance(outcome, _Embedded)]
         if stored:
             deadline.remaining("writing")
-            # A caller that goes away now does not stop a write half way.
-            await asyncio.shield(asyncio.ensure_future(self._write(collection, stored)))
+            await self._finish(self._write(collection, stored))
         response = pb.UpsertProductsResponse(
             results=[
                 pb.UpsertResult(id=upsert.product.id, error=outcome if isinstance(outcome, pb.RowError) else None)
@@ -89,13 +98,7 @@ class Catalog:
         ids = validation.product_ids(request.ids)
         deadline.remaining("deleting")
         collection = await self._aliases.collection(Route.PRODUCTS)
-        async with self._writing:
-            rows = await self._rows_of(collection, ids)
-            if rows:
-                await self._index.delete(collection.name, one_of("product_id", {row["product_id"] for row in rows}))
-                self._flusher.wrote(collection.name)
-        await self._crops.delete({row["picture_id"] for row in rows})
-        there = {row["product_id"] for row in rows}
+        there = await self._finish(self._delete(collection, ids))
         return pb.DeleteProductsResponse(
             deleted=[each for each in ids if each in there], missing=[each for each in ids if each not in there]
         )
@@ -115,17 +118,19 @@ class Catalog:
         size = validation.page_size(request)
         validation.check_filter(request.filter)
         after = position_of(request.page_token, _PAGE_KIND, str)
+        if after is not None:
+            validation.product_id(after, Reason.INVALID_PAGE_TOKEN)
         deadline.remaining("reading")
         collection = await self._aliases.collection(Route.PRODUCTS)
         expression = all_of(
-            "ordinal == 0", filter_expression(request.filter), f"row_id > {quoted(after)}" if after else ""
+            "ordinal == 0", filter_expression(request.filter), f"product_id > {quoted(after)}" if after else ""
         )
         firsts = await self._index.query(collection.name, expression, size + 1)
         page = firsts[:size]
         rows = await self._rows_of(collection, [row["product_id"] for row in page]) if page else []
         return pb.ListProductsResponse(
             products=_stored_products(rows),
-            next_page_token=page_token(_PAGE_KIND, page[-1]["row_id"]) if len(firsts) > size else "",
+            next_page_token=page_token(_PAGE_KIND, page[-1]["product_id"]) if len(firsts) > size else "",
         )
 
     async def _embed(
@@ -149,18 +154,29 @@ class Catalog:
         data = validation.check_picture(picture.picture, self._max_picture_bytes)
         call = RecognizerCall(data, collection.space, regions=(validation.reference_region(picture),), crops=True)
         async with self._embedding:
-            return await self._recognizer.recognize(call, deadline)
+            recognition = await self._recognizer.recognize(call, deadline)
+        collection.check_size(recognition.objects[0].embedding)
+        return recognition
+
+    async def _finish(self, write: Coroutine[Any, Any, T]) -> T:
+        """A caller that goes away now does not stop a write half way, nor give up its turn to the next."""
+        task = asyncio.ensure_future(write)
+        self._unfinished.add(task)
+        task.add_done_callback(self._finished)
+        return await asyncio.shield(task)
+
+    def _finished(self, write: "asyncio.Task[Any]") -> None:
+        self._unfinished.discard(write)
+        if not write.cancelled() and (error := write.exception()):
+            log.warning("a write to the catalogue failed: %s", error)
 
     async def _write(self, collection: Collection, products: Sequence[_Embedded]) -> None:
         """Crops first, then rows, then what the products had before: a crash leaves nothing that points nowhere."""
         rows = [row for product in products for row in _rows(product)]
-        await self._crops.save(
-            {
-                row["picture_id"]: picture.objects[0].crop
-                for row, picture in zip(rows, (p for product in products for p in product.pictures), strict=True)
-            }
-        )
+        pictures = [picture for product in products for picture in product.pictures]
+        crops = {row["picture_id"]: each.objects[0].crop for row, each in zip(rows, pictures, strict=True)}
         async with self._writing:
+            await self._crops.save(crops)
             before = await self._rows_of(collection, [embedded.product.id for embedded in products])
             await self._index.upsert(collection.name, rows)
             written = {row["row_id"] for row in rows}
@@ -168,8 +184,18 @@ class Catalog:
             if stale:
                 await self._index.delete(collection.name, one_of("row_id", stale))
             self._flusher.wrote(collection.name)
-        kept = {row["picture_id"] for row in rows}
-        await self._crops.delete({row["picture_id"] for row in before} - kept)
+            await self._crops.delete({row["picture_id"] for row in before} - crops.keys())
+
+    async def _delete(self, collection: Collection, ids: Sequence[str]) -> set[str]:
+        """The ids that were there."""
+        async with self._writing:
+            rows = await self._rows_of(collection, ids)
+            there = {row["product_id"] for row in rows}
+            if rows:
+                await self._index.delete(collection.name, one_of("product_id", there))
+                self._flusher.wrote(collection.name)
+            await self._crops.delete({row["picture_id"] for row in rows})
+            return there
 
     async def _rows_of(self, collection: Collection, ids: Sequence[str]) -> list[Row]:
         most = len(ids) * validation.MAX_PICTURES_PER_PRODUCT
@@ -195,7 +221,7 @@ def _rows(embedded: _Embedded) -> list[Row]:
         found = picture.objects[0]
         rows.append(
             {
-                "row_id": f"{product.id}#{ordinal:02d}",
+                "row_id": f"{product.id}{_BEFORE_ALL}{ordinal:02d}",
                 "product_id": product.id,
                 "ordinal": ordinal,
                 "title": product.title,

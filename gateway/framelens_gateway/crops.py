@@ -29,17 +29,35 @@ class CropStore:
         return self._directory / name[:2] / f"{name}.jpg"
 
     def _save(self, crops: dict[str, bytes]) -> None:
-        for name, crop in crops.items():
-            path = self.path(name)
-            if path.exists():
-                continue
+        new = {self.path(name): crop for name, crop in crops.items() if not self.path(name).exists()}
+        for path, crop in new.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            with NamedTemporaryFile(dir=path.parent, delete=False) as file:
-                file.write(crop)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(file.name).rename(path)
+            _write(path, crop)
+        for folder in {path.parent for path in new}:
+            _sync(folder)
 
     def _delete(self, names: set[str]) -> None:
         for name in names:
             self.path(name).unlink(missing_ok=True)
+
+
+def _write(path: Path, crop: bytes) -> None:
+    """Renamed into place, so that no reader sees half of it."""
+    with NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        try:
+            file.write(crop)
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).rename(path)
+        except BaseException:
+            Path(file.name).unlink()
+            raise
+
+
+def _sync(folder: Path) -> None:
+    """A rename is on disk once its folder is."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

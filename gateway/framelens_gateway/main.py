@@ -31,7 +31,10 @@ log = logging.getLogger("framelens")
 
 
 def main() -> None:
-    settings = CliApp.run(GatewaySettings)
+    try:
+        settings = CliApp.run(GatewaySettings)
+    except ValueError as error:
+        sys.exit(f"framelens-gateway: {error}")
     if settings.print_config:
         print(settings.model_dump_json(indent=2))
         return
@@ -82,6 +85,7 @@ async def _serve_with(
     http_face.should_exit = True
     await asyncio.gather(grpc_face.stop(settings.shutdown_grace_s), http_task)
     stopping.cancel()
+    await calls.close()
 
 
 def _calls(
