@@ -8,7 +8,7 @@ from framelens_client.v1 import framelens_pb2 as pb
 from framelens_gateway import validation
 from framelens_gateway.aliases import Aliases
 from framelens_gateway.deadline import Deadline
-from framelens_gateway.errors import Unavailable
+from framelens_gateway.errors import InvalidRequest
 from framelens_gateway.filters import filter_expression
 from framelens_gateway.index import Collection, Hit, Vector
 from framelens_gateway.merging import SearchKey, SearchMerger
@@ -19,6 +19,7 @@ from framelens_gateway.routing import Route, Routing
 _PAGE_KIND = "matches"
 # The most that every Milvus index type answers, GPU ones included.
 _MAX_HITS = 1024
+_SCORE_DIGITS = 5
 _NO_VIDEOS = "no videos are indexed yet: this label is searched in videos"
 
 
@@ -60,7 +61,7 @@ class VisualSearch:
         picture = validation.check_picture(request.picture, self._max_picture_bytes)
         options = validation.search_options(request.search)
         region = validation.region(request.region)
-        first = position_of(request.page_token, _PAGE_KIND, int) or 0
+        first = _first(request.page_token)
         collection = await self._aliases.collection(Route.PRODUCTS)
         call = RecognizerCall(picture, collection.space, regions=(region,))
         recognition, recognizer_ms = await self._recognize(call, collection, deadline)
@@ -77,7 +78,8 @@ class VisualSearch:
         """The recognition and the milliseconds that the call to Triton took."""
         started = time.perf_counter()
         recognition = await self._recognizer.recognize(call, deadline)
-        _check_size(recognition, collection)
+        for found in recognition.objects:
+            collection.check_size(found.embedding)
         deadline.remaining("search")
         return recognition, (time.perf_counter() - started) * 1e3
 
@@ -105,33 +107,32 @@ class VisualSearch:
     ) -> list[list[Hit]]:
         """The best hit of each product, best first: enough for this page and to know whether another follows.
 
-        A product with many pictures takes several hits, so where they leave too few products, more hits are asked for.
+        More hits are asked for where products with many pictures leave too few, and where hits that were cut off may
+        score the same as one that is needed: which of the equals come would be by chance, and pages would not fit.
         """
         if not vectors:
             return []
         needed = min(first + options.top_k + 1, validation.MAX_PAGED + 1)
         limit = _rounded_up(needed)
         expression = filter_expression(options.filter)
+        min_score = round(options.min_score, _SCORE_DIGITS)
         while True:
             hits = await self._merger.search(SearchKey(collection.name, expression, limit), vectors)
-            ranked = [_best_of_each_product(found, options.min_score) for found in hits]
-            short = any(
-                len(found) == limit and found[-1].score >= options.min_score and len(best) < needed
-                for found, best in zip(hits, ranked, strict=True)
+            ranked = [_best_of_each_product(found, min_score) for found in hits]
+            cut = any(
+                _may_miss(found, best, needed, limit, min_score) for found, best in zip(hits, ranked, strict=True)
             )
-            if not short or limit == _MAX_HITS:
+            if not cut or limit == _MAX_HITS:
                 return ranked
             limit = min(limit * 4, _MAX_HITS)
 
 
-def _check_size(recognition: Recognition, collection: Collection) -> None:
-    for found in recognition.objects:
-        if found.embedding.size != collection.size:
-            raise Unavailable(
-                Reason.SPACE_MISMATCH,
-                f"{collection.space} answers with {found.embedding.size} dimensions and collection {collection.name} "
-                f"has {collection.size}; the collection is not of this space",
-            )
+def _first(token: str) -> int:
+    """Where the page begins. Raises InvalidRequest."""
+    first = int(position_of(token, _PAGE_KIND, int) or 0)
+    if not 0 <= first < validation.MAX_PAGED:
+        raise InvalidRequest("page_token points behind the last page; start again", Reason.INVALID_PAGE_TOKEN)
+    return first
 
 
 def _rounded_up(count: int) -> int:
@@ -142,14 +143,25 @@ def _rounded_up(count: int) -> int:
     return min(limit, _MAX_HITS)
 
 
+def _score(hit: Hit) -> float:
+    """Without what rounding in the index adds or takes: equals are equal, and none is above one."""
+    return min(round(hit.score, _SCORE_DIGITS), 1.0)
+
+
+def _may_miss(hits: Sequence[Hit], best: Sequence[Hit], needed: int, limit: int, min_score: float) -> bool:
+    """Whether hits beyond the limit could be among the products that are needed."""
+    if len(hits) < limit or _score(hits[-1]) < min_score:
+        return False
+    return len(best) < needed or _score(best[needed - 1]) == _score(hits[-1])
+
+
 def _best_of_each_product(hits: Sequence[Hit], min_score: float) -> list[Hit]:
     """Hits above the score, one for each product; equal scores in the order of ids, so that answers repeat."""
     best: dict[str, Hit] = {}
-    for hit in hits:
-        product = hit.row["product_id"]
-        if hit.score >= min_score and (product not in best or hit.score > best[product].score):
-            best[product] = hit
-    return sorted(best.values(), key=lambda hit: (-hit.score, hit.row["product_id"]))
+    for hit in sorted(hits, key=lambda hit: (-_score(hit), hit.row["product_id"], hit.row["ordinal"])):
+        if _score(hit) >= min_score:
+            best.setdefault(hit.row["product_id"], hit)
+    return list(best.values())
 
 
 def _page(ranked: Sequence[Hit], options: validation.Search, first: int) -> tuple[list[pb.Match], str]:
@@ -165,8 +177,7 @@ def _match(hit: Hit) -> pb.Match:
         kind="product",
         id=row["product_id"],
         title=row["title"],
-        # Rounding in the index may leave a hair over one.
-        score=min(hit.score, 1.0),
+        score=_score(hit),
         url=row["url"],
         merchant=row["merchant"],
         category=row["category"],
