@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -11,6 +12,9 @@ from google.protobuf.message import Message
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import Message as RequestMessage
+from starlette.types import Receive
 
 from framelens_client.reasons import STATUS_OF, Reason
 from framelens_client.v1 import framelens_pb2 as pb
@@ -23,6 +27,7 @@ from framelens_gateway.settings import GatewaySettings
 
 _TIMEOUT_HEADER = "x-timeout-ms"
 _MULTIPART = "multipart/form-data"
+_JSON = "application/json"
 _CLIENT_GONE = 499
 
 
@@ -51,6 +56,15 @@ def http_app(settings: GatewaySettings, calls: Calls, health: Health, metrics: M
     @app.exception_handler(GatewayError)
     async def failed(_: Request, error: GatewayError) -> JSONResponse:
         return _error_response(error)
+
+    @app.exception_handler(HTTPException)
+    async def unknown_path(_: Request, error: HTTPException) -> JSONResponse:
+        reason = Reason.NOT_FOUND if error.status_code == HTTPStatus.NOT_FOUND else Reason.INVALID_ARGUMENT
+        return JSONResponse(_error_body(reason, f"{error.detail}; /docs lists the paths"), error.status_code)
+
+    @app.exception_handler(ClientDisconnect)
+    async def hung_up(_: Request, __: ClientDisconnect) -> Response:
+        return Response(status_code=_CLIENT_GONE)
 
     _describe_contract(app, calls)
     return app
@@ -99,16 +113,35 @@ class _HttpFace:
 
     async def _read(self, name: str, request: Request) -> Message:
         """Raises InvalidRequest."""
-        if int(request.headers.get("content-length") or 0) > self._max_body:
-            raise InvalidRequest(f"the body is larger than {self._max_body} bytes", Reason.PICTURE_TOO_LARGE)
-        if request.headers.get("content-type", "").startswith(_MULTIPART):
-            return await self._read_form(name, request)
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > self._max_body:
-                raise InvalidRequest(f"the body is larger than {self._max_body} bytes", Reason.PICTURE_TOO_LARGE)
-        return self._parse(name, bytes(body))
+        length = request.headers.get("content-length", "")
+        if length.isdecimal() and int(length) > self._max_body:
+            raise self._too_large()
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        limited = Request(request.scope, self._limited(request))
+        if kind == _MULTIPART:
+            return await self._read_form(name, limited)
+        if kind not in ("", _JSON):
+            raise InvalidRequest(
+                f"content-type {kind} is not read here; send {_JSON} or {_MULTIPART}", Reason.UNSUPPORTED_FORMAT
+            )
+        return self._parse(name, await limited.body())
+
+    def _limited(self, request: Request) -> Receive:
+        """The body's pieces, up to the limit: not every body says its length, or the truth about it."""
+        left = self._max_body
+
+        async def receive() -> RequestMessage:
+            nonlocal left
+            message = await request.receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise self._too_large()
+            return message
+
+        return receive
+
+    def _too_large(self) -> InvalidRequest:
+        return InvalidRequest(f"the body is larger than {self._max_body} bytes", Reason.PICTURE_TOO_LARGE)
 
     async def _read_form(self, name: str, request: Request) -> Message:
         """`request` holds the JSON; pictures that it leaves out come, in order, as files named `picture`."""
@@ -133,7 +166,7 @@ class _HttpFace:
 
     def _body(self, name: str) -> dict[str, Any]:
         message = self._calls.methods[name].request.DESCRIPTOR
-        content: dict[str, Any] = {"application/json": {"schema": reference(message)}}
+        content: dict[str, Any] = {_JSON: {"schema": reference(message)}}
         if name in ("Recognize", "SearchRegion", "UpsertProducts"):
             content[_MULTIPART] = {"schema": _form_schema(name)}
         header = {
@@ -209,7 +242,12 @@ def _error_response(error: GatewayError) -> JSONResponse:
         headers["retry-after"] = str(max(1, round(error.retry_after_s)))
     if error.reason is Reason.UNAUTHENTICATED:
         headers["www-authenticate"] = "Bearer"
-    return JSONResponse({"error": {"reason": error.reason, "message": error.message}}, status, headers)
+    return JSONResponse(_error_body(error.reason, error.message), status, headers)
+
+
+def _error_body(reason: Reason, message: str) -> dict[str, Any]:
+    """JSON may bring half characters, which no answer can carry: they are shown as `?`."""
+    return {"error": {"reason": reason, "message": message.encode(errors="replace").decode()}}
 
 
 def _form_schema(name: str) -> dict[str, Any]:
@@ -238,7 +276,7 @@ def _describe_contract(app: FastAPI, calls: Calls) -> None:
                 method = calls.methods.get(getattr(route, "name", ""))
                 if method is not None:
                     for operation in document["paths"][_plain_path(route)].values():
-                        answer = {"application/json": {"schema": reference(method.response.DESCRIPTOR)}}
+                        answer = {_JSON: {"schema": reference(method.response.DESCRIPTOR)}}
                         operation["responses"]["200"]["content"] = answer
             app.openapi_schema = document
         return app.openapi_schema
