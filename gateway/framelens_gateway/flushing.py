@@ -29,25 +29,32 @@ class Flusher:
 
     async def close(self) -> None:
         """Flushes what is still waiting."""
-        for task in self._tasks.values():
+        tasks = list(self._tasks.values())
+        for task in tasks:
             task.cancel()
-        for collection in self._last_write:
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for collection in list(self._last_write):
             try:
                 await self._index.flush(collection)
             except Unavailable as error:
                 log.warning("could not flush %s at shutdown: %s", collection, error)
 
     async def _flush_when_quiet(self, collection: str) -> None:
+        try:
+            while collection in self._last_write:
+                await self._quiet(collection)
+                await self._flush(collection)
+        finally:
+            # Whatever ends this, the next write begins anew.
+            del self._tasks[collection]
+
+    async def _quiet(self, collection: str) -> None:
         first = time.monotonic()
-        while collection in self._last_write:
+        while True:
             now = time.monotonic()
-            quiet = now - self._last_write[collection] >= self._quiet_s
-            if not quiet and now - first < _LONGEST_WAIT * self._quiet_s:
-                await asyncio.sleep(self._quiet_s / 4)
-                continue
-            await self._flush(collection)
-            first = time.monotonic()
-        del self._tasks[collection]
+            if now - self._last_write[collection] >= self._quiet_s or now - first >= _LONGEST_WAIT * self._quiet_s:
+                return
+            await asyncio.sleep(self._quiet_s / 4)
 
     async def _flush(self, collection: str) -> None:
         written = self._last_write[collection]

@@ -1,12 +1,17 @@
 """Watches the parts behind the gateway, for gRPC health, /readyz and the metrics."""
 
 import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
 
 from grpc_health.v1 import health, health_pb2
 
 from framelens_gateway.index import Index
 from framelens_gateway.metrics import Metrics
 from framelens_gateway.recognizer import Recognizer
+
+log = logging.getLogger(__name__)
 
 _EVERY_S = 1.0
 _SERVICES = ("", "framelens.v1.VisualSearch", "framelens.v1.Catalog")
@@ -36,13 +41,22 @@ class Health:
         await self.servicer.enter_graceful_shutdown()
 
     async def _look(self) -> None:
-        triton, milvus = await asyncio.gather(self._recognizer.ready(), self._index.ready())
+        triton, milvus = await asyncio.gather(_answers(self._recognizer.ready()), _answers(self._index.ready()))
         self.parts = {"triton": triton, "milvus": milvus}
         for part, up in self.parts.items():
             self._metrics.part_up.labels(part).set(up)
             await self.servicer.set(part, _status(up))
         for service in _SERVICES:
             await self.servicer.set(service, _status(self.ready))
+
+
+async def _answers(ready: Coroutine[Any, Any, bool]) -> bool:
+    """A part whose state cannot even be asked is not up, and the watch goes on."""
+    try:
+        return await ready
+    except Exception:
+        log.exception("a part's readiness could not be seen")
+        return False
 
 
 def _status(up: bool) -> health_pb2.HealthCheckResponse.ServingStatus:

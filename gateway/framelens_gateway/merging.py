@@ -50,9 +50,12 @@ class SearchMerger:
         return await answer
 
     async def _pump(self, key: SearchKey) -> None:
-        while batch := self._next_batch(key):
-            await self._answer(key, batch)
-        del self._waiting[key]
+        try:
+            while batch := self._next_batch(key):
+                await self._answer(key, batch)
+        finally:
+            for entry in self._waiting.pop(key):
+                entry.answer.cancel()
 
     def _next_batch(self, key: SearchKey) -> list[_Waiting]:
         """As many as one call takes; callers that have gone are dropped here, before they cost anything."""
@@ -71,6 +74,10 @@ class SearchMerger:
         vectors = [vector for entry in batch for vector in entry.vectors]
         try:
             hits = await self._index.search(key.collection, vectors, key.limit, key.expression)
+        except asyncio.CancelledError:
+            for entry in batch:
+                entry.answer.cancel()
+            raise
         except Exception as error:  # Every caller of the batch gets the same failure.
             for entry in batch:
                 if not entry.answer.done():
