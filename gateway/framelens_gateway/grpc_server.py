@@ -17,6 +17,8 @@ from framelens_gateway.errors import GatewayError, Overloaded
 from framelens_gateway.health import Health
 from framelens_gateway.settings import GatewaySettings
 
+_MESSAGE_BYTES = 1024
+
 if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Message, Message]
 
@@ -71,10 +73,19 @@ def _behaviour(calls: Calls, name: str) -> "Callable[[Message, Context], Awaitab
 def error_status(error: GatewayError) -> status_pb2.Status:
     """google.rpc.Status with ErrorInfo and, for shed calls, RetryInfo."""
     code, _ = STATUS_OF[error.reason]
-    status = status_pb2.Status(code=code.value[0], message=error.message)
+    status = status_pb2.Status(code=code.value[0], message=_shortened(error.message))
     status.details.add().Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN))
     if isinstance(error, Overloaded):
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromMilliseconds(int(error.retry_after_s * 1e3))
         status.details.add().Pack(retry)
     return status
+
+
+def _shortened(message: str) -> str:
+    """It travels twice in the trailers, percent-encoded and in base64, and gRPC drops trailers above 8 KiB."""
+    return (
+        message
+        if len(message.encode()) <= _MESSAGE_BYTES
+        else f"{message.encode()[:_MESSAGE_BYTES].decode(errors='ignore')}…"
+    )

@@ -23,6 +23,8 @@ MAX_PICTURES_PER_PRODUCT = 16
 MAX_IDS_PER_CALL = 1000
 MAX_PAGE_SIZE = 1000
 _MAX_FILTER_VALUES = 100
+# So many unknown fields are named at most.
+_MAX_NAMED = 8
 _DEFAULT_TOP_K = 10
 _DEFAULT_PAGE_SIZE = 100
 _DEFAULT_MIN_OBJECT_SCORE = 0.5
@@ -84,7 +86,8 @@ def region(box: pb.Box) -> Box:
 
 def check_filter(wanted: pb.Filter) -> None:
     """A condition that the server does not know must not be left out silently: the answer would be wrong."""
-    unknown = [str(entry.field_number) for entry in UnknownFieldSet(wanted)]  # type: ignore[attr-defined]
+    numbers = {entry.field_number for entry in UnknownFieldSet(wanted)}  # type: ignore[attr-defined]
+    unknown = [str(number) for number in sorted(numbers)[:_MAX_NAMED]]
     if unknown:
         raise InvalidRequest(
             f"filter has unknown fields (numbers {', '.join(unknown)}); this server knows categories, merchants, "
