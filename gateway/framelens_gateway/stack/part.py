@@ -76,9 +76,12 @@ class PartProcess:
 
     def log_tail(self) -> str:
         """The last lines of the log, and the lines before them that speak of errors."""
-        with self.part.log.open("rb") as log:
-            log.seek(self._log_start)
-            lines = log.read()[-_LOG_TAIL_BYTES:].decode(errors="replace").strip().splitlines()
+        try:
+            with self.part.log.open("rb") as log:
+                log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
+                lines = log.read().decode(errors="replace").strip().splitlines()
+        except FileNotFoundError:
+            return f"({self.part.log} is gone)"
         errors = [line for line in lines[:-_LOG_TAIL_LINES] if _ERROR_LINE.search(line)]
         return "\n".join(errors[-_LOG_TAIL_LINES:] + lines[-_LOG_TAIL_LINES:])
 

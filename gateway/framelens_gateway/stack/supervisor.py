@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any
 
 from framelens_gateway.stack.part import Part, PartProcess
 
@@ -36,7 +37,7 @@ class Supervisor:
     async def start(self) -> None:
         """Returns when every part answers. Raises StartFailure; what was started is left for `stop`."""
         for stage in self._stages:
-            await asyncio.gather(*(self._start(part) for part in stage))
+            await _all_or_first_failure(self._start(part) for part in stage)
 
     async def watch(self, changed: Callable[[], None]) -> None:
         """Restarts what dies, until cancelled; `changed` is called after each restart."""
@@ -50,7 +51,10 @@ class Supervisor:
             )
 
     async def _start(self, part: Part) -> None:
-        process = await PartProcess.start(part)
+        try:
+            process = await PartProcess.start(part)
+        except OSError as error:
+            raise StartFailure(f"{part.name} cannot be run: {error}") from error
         self._running[part.name] = process
         exited = asyncio.ensure_future(process.exited())
         try:
@@ -87,6 +91,28 @@ class Supervisor:
             )
             await asyncio.sleep(backoff)
             backoff = min(backoff * 2, _LONGEST_BACKOFF_S)
-            self._running[part.name] = await PartProcess.start(part)
+            self._running[part.name] = await _started_again(part)
             log.info("%s runs again as process %d", part.name, self._running[part.name].pid)
             changed()
+
+
+async def _started_again(part: Part) -> PartProcess:
+    """Its program may be away for a moment, while somebody installs another."""
+    while True:
+        try:
+            return await PartProcess.start(part)
+        except OSError as error:
+            log.error("%s cannot be run, trying again in %.0f s: %s", part.name, _LONGEST_BACKOFF_S, error)
+            await asyncio.sleep(_LONGEST_BACKOFF_S)
+
+
+async def _all_or_first_failure(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Like asyncio.gather, but the first failure stops the rest, so that nothing is started after `stop`."""
+    tasks = [asyncio.ensure_future(each) for each in work]
+    try:
+        await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
