@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from framelens_client import Client
 
 ROOT = Path(__file__).parents[2]

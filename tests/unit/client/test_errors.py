@@ -1,4 +1,3 @@
-# ruff: noqa: ANN401 (fakes come as fixtures, which have no importable type; tokens are no secrets)
 import pickle
 from collections.abc import Callable
 from typing import Any

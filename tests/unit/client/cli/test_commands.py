@@ -1,4 +1,4 @@
-# ruff: noqa: ANN401, S105 (fakes come as fixtures, which have no importable type; tokens are no secrets)
+# ruff: noqa: S105 (fakes come as fixtures, which have no importable type; tokens are no secrets)
 import json
 import shutil
 from collections.abc import Callable

@@ -1,4 +1,3 @@
-# ruff: noqa: ANN401 (fakes come as fixtures, which have no importable type; tokens are no secrets)
 """`framelens products import`, importer and all, against a real gRPC server."""
 
 import json
