@@ -1,113 +1,38 @@
-"""Fakes at the two seams: a recognizer that reads its answer from the picture's bytes, and an index in memory."""
+"""The gateway's core over fakes at its two seams; sibling modules are found through this folder."""
 
-from collections.abc import Sequence
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
-import numpy as np
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from gateway_fakes import SPACE, FakeIndex, FakeRecognizer, MilvusLite
+
+from framelens_gateway.aliases import Aliases
+from framelens_gateway.calls import Calls
+from framelens_gateway.catalog import Catalog
+from framelens_gateway.crops import CropStore
 from framelens_gateway.deadline import Deadline
-from framelens_gateway.errors import InvalidRequest, Unavailable
-from framelens_gateway.index import Collection, Hit, Row, Vector
-from framelens_gateway.recognizer import WHOLE_PICTURE, Box, FoundObject, Recognition, RecognizerCall
+from framelens_gateway.flushing import Flusher
+from framelens_gateway.health import Health
+from framelens_gateway.index import MilvusIndex
+from framelens_gateway.merging import SearchMerger
+from framelens_gateway.metrics import Metrics
+from framelens_gateway.routing import Routing
+from framelens_gateway.settings import GatewaySettings
+from framelens_gateway.visual_search import VisualSearch
 
-SPACE = "embedder_x"
-
-
-def direction(degrees: float) -> Vector:
-    """A vector of length one: the cosine of two is that of the angle between them."""
-    angle = np.deg2rad(degrees)
-    return np.array([np.cos(angle), np.sin(angle)], np.float32)
-
-
-class FakeRecognizer:
-    """A picture `cup:0,person:90` holds a cup in direction 0 and a person in direction 90."""
-
-    def __init__(self) -> None:
-        self.calls: list[RecognizerCall] = []
-        self.failure: Exception | None = None
-        self.size = 2
-
-    async def recognize(self, call: RecognizerCall, deadline: Deadline) -> Recognition:
-        deadline.remaining("recognition")
-        self.calls.append(call)
-        if self.failure:
-            raise self.failure
-        if call.picture == b"broken":
-            raise InvalidRequest("broken")
-        things = [thing.split(":") for thing in call.picture.decode().split(",")]
-        boxes: Sequence[Box] = call.regions or [WHOLE_PICTURE] * len(things)
-        objects = [
-            FoundObject(label, 0.9, box, direction(float(degrees)), b"crop" + call.picture if call.crops else b"")
-            for (label, degrees), box in zip(things, boxes, strict=False)
-        ]
-        return Recognition(objects, {"detector": "1", call.embedder: "2"}, {"decode": 1.0}, 64, 48)
-
-    async def embedding_size(self, embedder: str) -> int:
-        return self.size
-
-    async def ready(self) -> bool:
-        return self.failure is None
+MAX_PICTURE_BYTES = 2048
 
 
-class FakeIndex:
-    """Exact search in memory; of expressions it knows only ids."""
-
-    def __init__(self) -> None:
-        self.rows: dict[str, Row] = {}
-        self.collection: Collection | None = None
-        self.searches: list[tuple[int, int, str]] = []
-        self.flushed = 0
-        self.failure: Exception | None = None
-
-    async def resolve(self, alias: str) -> Collection | None:
-        self._fail()
-        return self.collection
-
-    async def create(self, alias: str, space: str, size: int) -> Collection:
-        self.collection = Collection(f"{alias}__{space}", space, size)
-        return self.collection
-
-    async def search(self, collection: str, vectors: Sequence[Vector], limit: int, expression: str) -> list[list[Hit]]:
-        self._fail()
-        self.searches.append((len(vectors), limit, expression))
-        return [
-            sorted((Hit(float(v @ row["embedding"]), row) for row in self.rows.values()), key=lambda h: -h.score)[
-                :limit
-            ]
-            for v in vectors
-        ]
-
-    async def query(self, collection: str, expression: str, limit: int) -> list[Row]:
-        self._fail()
-        rows = [row for _, row in sorted(self.rows.items()) if self._named(row, expression)]
-        return rows[:limit]
-
-    async def upsert(self, collection: str, rows: Sequence[Row]) -> None:
-        self._fail()
-        self.rows |= {row["row_id"]: row for row in rows}
-
-    async def delete(self, collection: str, expression: str) -> None:
-        self._fail()
-        self.rows = {key: row for key, row in self.rows.items() if not self._named(row, expression)}
-
-    async def flush(self, collection: str) -> None:
-        self._fail()
-        self.flushed += 1
-
-    async def ready(self) -> bool:
-        return self.failure is None
-
-    def _fail(self) -> None:
-        if self.failure:
-            raise self.failure
-
-    @staticmethod
-    def _named(row: Row, expression: str) -> bool:
-        if expression.startswith("row_id in"):
-            return f'"{row["row_id"]}"' in expression
-        if expression.startswith("product_id in"):
-            return f'"{row["product_id"]}"' in expression
-        return row["ordinal"] == 0
+@pytest.fixture
+def index() -> FakeIndex:
+    fake = FakeIndex()
+    fake.add_collection()
+    return fake
 
 
 @pytest.fixture
@@ -116,12 +41,85 @@ def recognizer() -> FakeRecognizer:
 
 
 @pytest.fixture
-def index() -> FakeIndex:
-    return FakeIndex()
+def aliases(index: FakeIndex, recognizer: FakeRecognizer) -> Aliases:
+    return Aliases(index, recognizer, SPACE)
 
 
 @pytest.fixture
-def milvus_away() -> Unavailable:
-    from framelens_client.reasons import Reason
+def search(index: FakeIndex, recognizer: FakeRecognizer, aliases: Aliases) -> VisualSearch:
+    return VisualSearch(recognizer, aliases, SearchMerger(index), Routing.load(None), MAX_PICTURE_BYTES)
 
-    return Unavailable(Reason.MILVUS_UNAVAILABLE, "Milvus is away")
+
+@pytest.fixture
+def crops(tmp_path: Path) -> CropStore:
+    return CropStore(tmp_path / "crops")
+
+
+@pytest.fixture
+async def catalog(
+    index: FakeIndex, recognizer: FakeRecognizer, aliases: Aliases, crops: CropStore
+) -> AsyncIterator[Catalog]:
+    flusher = Flusher(index, 60)
+    yield Catalog(recognizer, aliases, index, crops, flusher, MAX_PICTURE_BYTES)
+    index.faults.clear()
+    await flusher.close()
+
+
+@pytest.fixture
+def settings() -> GatewaySettings:
+    return GatewaySettings(max_in_flight=4, max_catalog_in_flight=2, max_message_bytes=2**20)
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+def make_calls(
+    search: VisualSearch, catalog: Catalog, metrics: Metrics, settings: GatewaySettings
+) -> Callable[..., Calls]:
+    """Calls under settings of the test's own."""
+    return lambda **changed: Calls(settings.model_copy(update=changed), search, catalog, metrics)
+
+
+@pytest.fixture
+def calls(make_calls: Callable[..., Calls]) -> Calls:
+    return make_calls()
+
+
+@pytest.fixture
+def health(recognizer: FakeRecognizer, index: FakeIndex, metrics: Metrics) -> Health:
+    return Health(recognizer, index, metrics)
+
+
+@pytest.fixture
+def soon() -> Deadline:
+    return Deadline.after(5)
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], object]], object]:
+    """Waits until something holds, for a few seconds at most."""
+
+    async def wait(holds: Callable[[], object], seconds: float = 5) -> None:
+        async with asyncio.timeout(seconds):
+            while not holds():
+                await asyncio.sleep(0.005)
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusLite]:
+    server = MilvusLite(tmp_path_factory.mktemp("milvus"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+async def milvus_index(milvus: MilvusLite) -> AsyncIterator[MilvusIndex]:
+    real = MilvusIndex(milvus.uri, "", "HNSW", 3, 0.2)
+    yield real
+    await real.close()

@@ -1,0 +1,241 @@
+"""What stands at the gateway's two seams in these tests, and a real Milvus Lite in a process of its own."""
+
+import asyncio
+import hashlib
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from framelens_client.reasons import Reason
+from framelens_client.v1 import framelens_pb2 as pb
+from framelens_gateway.deadline import Deadline
+from framelens_gateway.errors import InvalidRequest
+from framelens_gateway.index import PRODUCT_FIELDS, Collection, Hit, Row, Vector
+from framelens_gateway.recognizer import WHOLE_PICTURE, Box, FoundObject, Recognition, RecognizerCall
+
+SIZE = 8
+SPACE = "embedder_test"
+
+
+def unit(*values: float) -> Vector:
+    vector = np.zeros(SIZE, np.float32)
+    vector[: len(values)] = values
+    return vector / np.linalg.norm(vector)
+
+
+def embedding(picture: bytes) -> Vector:
+    """Of its own for every picture."""
+    seed = int.from_bytes(hashlib.sha256(picture).digest()[:4], "big")
+    return unit(*np.random.default_rng(seed).normal(size=SIZE))
+
+
+def found(label: str, picture: bytes = b"cup", score: float = 0.9) -> FoundObject:
+    return FoundObject(label, score, Box(0.1, 0.2, 0.6, 0.8), embedding(picture))
+
+
+def product_row(product_id: str, ordinal: int = 0, vector: Vector | None = None, **fields: Any) -> Row:  # noqa: ANN401
+    return {
+        "row_id": f"{product_id}\x1f{ordinal:02d}",
+        "product_id": product_id,
+        "ordinal": ordinal,
+        "title": f"Title of {product_id}",
+        "url": "",
+        "merchant": "shop",
+        "category": "cups",
+        "price": 9.5,
+        "currency": "EUR",
+        "picture_id": f"picture-{ordinal}",
+        **WHOLE_PICTURE._asdict(),
+        "updated_at": 1.0,
+        "embedding": embedding(product_id.encode()) if vector is None else vector,
+        **fields,
+    }
+
+
+def upsert(product_id: str, *pictures: bytes, **fields: Any) -> pb.ProductUpsert:  # noqa: ANN401
+    return pb.ProductUpsert(
+        product=pb.Product(id=product_id, **fields),
+        pictures=[pb.ReferencePicture(picture=picture) for picture in pictures or (b"cup",)],
+    )
+
+
+@dataclass
+class Fault:
+    """What a method of a fake meets: an exception, a gate that keeps it waiting, or nothing."""
+
+    error: Exception | None = None
+    gate: asyncio.Event | None = None
+
+    async def meet(self) -> None:
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+
+
+class FakeIndex:
+    """Exact search in memory; the gateway's expressions happen to be Python's too."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[str, Row]] = {}
+        self.aliases: dict[str, Collection] = {}
+        self.faults: dict[str, Fault] = {}
+        self.calls: list[tuple[Any, ...]] = []
+        self.is_ready = True
+
+    def fail(self, method: str, error: Exception | None = None, gate: asyncio.Event | None = None) -> None:
+        self.faults[method] = Fault(error, gate)
+
+    def of(self, method: str) -> list[tuple[Any, ...]]:
+        return [call[1:] for call in self.calls if call[0] == method]
+
+    async def _called(self, method: str, *arguments: Any) -> None:  # noqa: ANN401
+        self.calls.append((method, *arguments))
+        await asyncio.sleep(0)
+        if method in self.faults:
+            await self.faults[method].meet()
+
+    async def resolve(self, alias: str) -> Collection | None:
+        await self._called("resolve", alias)
+        return self.aliases.get(alias)
+
+    async def create(self, alias: str, space: str, size: int) -> Collection:
+        await self._called("create", alias, space, size)
+        self.add_collection(alias, space, size)
+        return self.aliases[alias]
+
+    def add_collection(self, alias: str = "products", space: str = SPACE, size: int = SIZE) -> None:
+        self.aliases[alias] = Collection(f"{alias}__{space}", space, size)
+        self.rows.setdefault(self.aliases[alias].name, {})
+
+    def add(self, *rows: Row) -> None:
+        """Straight into products."""
+        self.add_collection()
+        self.rows[self.aliases["products"].name].update({row["row_id"]: row for row in rows})
+
+    def matching(self, collection: str, expression: str) -> list[Row]:
+        rows = [self.rows[collection][key] for key in sorted(self.rows[collection])]
+        return [row for row in rows if not expression or eval(expression, {"__builtins__": {}}, row)]  # noqa: S307
+
+    async def search(self, collection: str, vectors: Sequence[Vector], limit: int, expression: str) -> list[list[Hit]]:
+        await self._called("search", collection, len(vectors), limit, expression)
+        rows = self.matching(collection, expression)
+        answers = []
+        for vector in vectors:
+            hits = [Hit(float(vector @ row["embedding"]), _stored(row)) for row in rows]
+            answers.append(sorted(hits, key=lambda hit: -hit.score)[:limit])
+        return answers
+
+    async def query(self, collection: str, expression: str, limit: int) -> list[Row]:
+        await self._called("query", collection, expression, limit)
+        return [_stored(row) for row in self.matching(collection, expression)[:limit]]
+
+    async def upsert(self, collection: str, rows: Sequence[Row]) -> None:
+        await self._called("upsert", collection, [row["row_id"] for row in rows])
+        self.rows[collection].update({row["row_id"]: row for row in rows})
+
+    async def delete(self, collection: str, expression: str) -> None:
+        await self._called("delete", collection, expression)
+        for row in self.matching(collection, expression):
+            del self.rows[collection][row["row_id"]]
+
+    async def flush(self, collection: str) -> None:
+        await self._called("flush", collection)
+
+    async def ready(self) -> bool:
+        await self._called("ready")
+        return self.is_ready
+
+
+def _stored(row: Row) -> Row:
+    return {name: row[name] for name in PRODUCT_FIELDS}
+
+
+@dataclass
+class FakeRecognizer:
+    """A picture's bytes are its name; `bad` cannot be decoded."""
+
+    objects: dict[bytes, list[FoundObject]] = field(default_factory=dict)
+    calls: list[RecognizerCall] = field(default_factory=list)
+    deadlines: list[float] = field(default_factory=list)
+    fault: Fault = field(default_factory=Fault)
+    is_ready: bool = True
+    size: int = SIZE
+    size_error: Exception | None = None
+    running: int = 0
+    most_running: int = 0
+
+    async def recognize(self, call: RecognizerCall, deadline: Deadline) -> Recognition:
+        self.calls.append(call)
+        self.deadlines.append(deadline.remaining("recognizer"))
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            await asyncio.sleep(0)
+            await self.fault.meet()
+        finally:
+            self.running -= 1
+        if call.picture.startswith(b"bad"):
+            raise InvalidRequest("not a picture", Reason.INVALID_PICTURE)
+        return Recognition(self._objects(call), {"detector": "1", call.embedder: "2"}, {"decode": 1.0}, 640, 480)
+
+    def _objects(self, call: RecognizerCall) -> list[FoundObject]:
+        if call.regions is None:
+            return self.objects.get(call.picture, [])[: call.max_objects]
+        return [
+            FoundObject("", 1.0, box, embedding(call.picture)[: self.size], b"crop of " + call.picture)
+            for box in call.regions
+        ]
+
+    async def embedding_size(self, embedder: str) -> int:
+        await asyncio.sleep(0)
+        if self.size_error is not None:
+            raise self.size_error
+        return self.size
+
+    async def ready(self) -> bool:
+        return self.is_ready
+
+
+def free_port() -> int:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return int(held.getsockname()[1])
+
+
+class MilvusLite:
+    """A server that can be killed and started again on its port."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        program = Path(sys.executable).with_name("milvus-lite")
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [program, "server", "--data-dir", self.folder / "data", "--host", "127.0.0.1", "--port", str(self.port)],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        give_up = time.monotonic() + 60
+        while time.monotonic() < give_up:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            except OSError:
+                time.sleep(0.05)
+        raise TimeoutError((self.folder / "log").read_text())
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()

@@ -1,0 +1,55 @@
+"""Routing files, the packaged one included."""
+
+from pathlib import Path
+
+import pytest
+
+from framelens_gateway.routing import Route, Routing
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> object:
+    def read(text: str) -> Routing:
+        path = tmp_path / "routing.yaml"
+        path.write_text(text)
+        return Routing.load(path)
+
+    return read
+
+
+def test_the_packaged_file_sends_goods_to_products_and_the_living_to_videos() -> None:
+    routing = Routing.load(None)
+    assert routing.of("cup") is Route.PRODUCTS
+    assert routing.of("what no detector has said yet") is Route.PRODUCTS
+    for label in ("person", "cat", "dog", "horse", "giraffe"):
+        assert routing.of(label) is Route.VIDEOS
+
+
+def test_a_good_file(load) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    routing = load("default: videos\nroutes:\n  products: [cup, cup]\n")
+    assert (routing.of("cup"), routing.of("cat")) == (Route.PRODUCTS, Route.VIDEOS)
+    assert load("default: products").of("cat") is Route.PRODUCTS
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("default: shops", "default"),
+        ("default: products\nroutes: {shops: [cup]}", "shops"),
+        ("default: products\nroutes: {videos: [cup], products: [cup]}", "cup has two routes"),
+        ("default: [", "routing.yaml"),
+        ("default: products\nextra: 1", "extra"),
+        ("", "routing.yaml"),
+        ("just a word", "routing.yaml"),
+        ("default: products\nroutes: {videos: [on]}", "routes"),
+    ],
+)
+def test_a_bad_file_is_named_with_its_fault(load, text: str, said: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    with pytest.raises(ValueError, match="routing file .*routing.yaml") as refused:
+        load(text)
+    assert said in str(refused.value)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        Routing.load(tmp_path / "none.yaml")
