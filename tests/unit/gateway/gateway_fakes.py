@@ -40,7 +40,7 @@ def found(label: str, picture: bytes = b"cup", score: float = 0.9) -> FoundObjec
     return FoundObject(label, score, Box(0.1, 0.2, 0.6, 0.8), embedding(picture))
 
 
-def product_row(product_id: str, ordinal: int = 0, vector: Vector | None = None, **fields: Any) -> Row:  # noqa: ANN401
+def product_row(product_id: str, ordinal: int = 0, vector: Vector | None = None, **fields: Any) -> Row:
     return {
         "row_id": f"{product_id}\x1f{ordinal:02d}",
         "product_id": product_id,
@@ -59,7 +59,7 @@ def product_row(product_id: str, ordinal: int = 0, vector: Vector | None = None,
     }
 
 
-def upsert(product_id: str, *pictures: bytes, **fields: Any) -> pb.ProductUpsert:  # noqa: ANN401
+def upsert(product_id: str, *pictures: bytes, **fields: Any) -> pb.ProductUpsert:
     return pb.ProductUpsert(
         product=pb.Product(id=product_id, **fields),
         pictures=[pb.ReferencePicture(picture=picture) for picture in pictures or (b"cup",)],
@@ -96,7 +96,7 @@ class FakeIndex:
     def of(self, method: str) -> list[tuple[Any, ...]]:
         return [call[1:] for call in self.calls if call[0] == method]
 
-    async def _called(self, method: str, *arguments: Any) -> None:  # noqa: ANN401
+    async def _called(self, method: str, *arguments: Any) -> None:
         self.calls.append((method, *arguments))
         await asyncio.sleep(0)
         if method in self.faults:
@@ -222,7 +222,16 @@ class MilvusLite:
         program = Path(sys.executable).with_name("milvus-lite")
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [program, "server", "--data-dir", self.folder / "data", "--host", "127.0.0.1", "--port", str(self.port)],
+                [
+                    program,
+                    "server",
+                    "--data-dir",
+                    self.folder / "data",
+                    "--host",
+                    "127.0.0.1",
+                    "--port",
+                    str(self.port),
+                ],
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )

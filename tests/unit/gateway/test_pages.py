@@ -11,7 +11,7 @@ from framelens_gateway.errors import InvalidRequest
 from framelens_gateway.pages import page_token, position_of
 
 
-@pytest.mark.parametrize("position", ["p1", "é \" \\ % 漢", "\U0001f600" * 64, ""])
+@pytest.mark.parametrize("position", ["p1", 'é " \\ % 漢', "\U0001f600" * 64, ""])
 def test_a_text_position_comes_back(position: str) -> None:
     assert position_of(page_token("products", position), "products", str) == position
 

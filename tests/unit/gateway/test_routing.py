@@ -1,5 +1,6 @@
 """Routing files, the packaged one included."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from framelens_gateway.routing import Route, Routing
 
 
 @pytest.fixture
-def load(tmp_path: Path) -> object:
+def load(tmp_path: Path) -> Callable[[str], Routing]:
     def read(text: str) -> Routing:
         path = tmp_path / "routing.yaml"
         path.write_text(text)
@@ -25,7 +26,7 @@ def test_the_packaged_file_sends_goods_to_products_and_the_living_to_videos() ->
         assert routing.of(label) is Route.VIDEOS
 
 
-def test_a_good_file(load) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def test_a_good_file(load: Callable[[str], Routing]) -> None:
     routing = load("default: videos\nroutes:\n  products: [cup, cup]\n")
     assert (routing.of("cup"), routing.of("cat")) == (Route.PRODUCTS, Route.VIDEOS)
     assert load("default: products").of("cat") is Route.PRODUCTS
@@ -44,7 +45,7 @@ def test_a_good_file(load) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN
         ("default: products\nroutes: {videos: [on]}", "routes"),
     ],
 )
-def test_a_bad_file_is_named_with_its_fault(load, text: str, said: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def test_a_bad_file_is_named_with_its_fault(load: Callable[[str], Routing], text: str, said: str) -> None:
     with pytest.raises(ValueError, match="routing file .*routing.yaml") as refused:
         load(text)
     assert said in str(refused.value)
