@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+from onnx.helper import tensor_dtype_to_np_dtype
 
-from framelens_engines.contract import BOXES, BUILD, EMBEDDING, IMAGES, LABELS, SCORES
+from framelens_engines.contract import BOXES, BUILD, EMBEDDING, IMAGES, LABELS, SCORES, detector_ports, embedder_ports
 from framelens_engines.errors import ProbeError
 from framelens_engines.model_config import DetectorShape, Shape
 
@@ -51,6 +52,7 @@ def probe(engine: Path, shape: Shape, build: int) -> None:
     alone = [run(session, {IMAGES: picture[None]}) for picture in pictures]
     check = _detector_check(shape) if isinstance(shape, DetectorShape) else _check_embedding
     for answer in (together, *alone):
+        _check_ports(answer, shape)
         _expect(bool((answer[BUILD] == build).all()), f"output build is {answer[BUILD].ravel()}; expected {build}")
         for name in answer.keys() - {BUILD}:
             _expect(bool(np.isfinite(answer[name]).all()), f"output {name} holds NaN or infinity on the probe pictures")
@@ -72,6 +74,13 @@ def run(session: Any, inputs: Answer) -> Answer:  # noqa: ANN401
     except Exception as error:  # ONNX Runtime's errors share no base but this
         shapes = {name: value.shape for name, value in inputs.items()}
         raise ProbeError(f"the engine fails on inputs {shapes}: {error}") from error
+
+
+def _check_ports(answer: Answer, shape: Shape) -> None:
+    ports = detector_ports() if isinstance(shape, DetectorShape) else embedder_ports(shape.dimension)
+    expected = {port.name: (tensor_dtype_to_np_dtype(port.dtype).name, port.shape[1:]) for port in ports}
+    found = {name: (value.dtype.name, value.shape[1:]) for name, value in answer.items()}
+    _expect(found == expected, f"the engine has outputs {found}; expected {expected}")
 
 
 def _check_embedding(answer: Answer) -> None:

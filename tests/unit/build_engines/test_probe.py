@@ -12,7 +12,8 @@ BUILD = 7
 _EMBEDDER = """
 <ir_version: 8, opset_import: ["" : 17]>
 engine (uint8[batch,8,8,3] images) => (float[batch,3] embedding, int32[batch,1] build)
-<float two = {{2.0}}, float tiny = {{1e-12}}, int32[1,1] number = {{{build}}}, int64[1] first = {{0}}, int64[1] one = {{1}}>
+<float two = {{2.0}}, float tiny = {{1e-12}}, int32[1,1] number = {{{build}}},
+ int64[1] first = {{0}}, int64[1] one = {{1}}>
 {{
     pixels = Cast<to = 1>(images)
     mean = ReduceMean<axes = [1, 2], keepdims = 0>(pixels)
@@ -29,7 +30,7 @@ _DETECTOR = """
 <ir_version: 8, opset_import: ["" : 17]>
 engine (uint8[batch,8,8,3] images)
     => (float[batch,100,4] boxes, float[batch,100] scores, int32[batch,100] labels, int32[batch,1] build)
-{{
+{
     shape = Shape(images)
     batch = Gather(shape, first)
     for_boxes = Concat<axis = 0>(batch, one)
@@ -38,7 +39,7 @@ engine (uint8[batch,8,8,3] images)
     scores = Tile(one_scores, for_boxes)
     labels = Tile(one_labels, for_boxes)
     build = Tile(number, for_boxes)
-}}
+}
 """
 DETECTOR = DetectorShape(8, 8, ("a", "b"), "stretch")
 EMBEDDER = EmbedderShape(8, 8, 3, "stretch")
@@ -56,7 +57,7 @@ def _detector(tmp_path: Path, **changes: object) -> Path:
         "scores": np.linspace(0.9, 0.1, 100)[None],
         "labels": np.ones((1, 100)),
     } | changes
-    model = onnx.parser.parse_model(_DETECTOR.format())
+    model = onnx.parser.parse_model(_DETECTOR)
     constants = {
         "first": np.array([0]),
         "one": np.array([1]),

@@ -1,4 +1,4 @@
-"""Networks whose answers are known, wrapped into engines: a detector of coloured cells and an embedder of mean colour."""
+"""Networks whose answers are known, wrapped into engines: a detector of coloured cells, an embedder of mean colour."""
 
 import dataclasses
 
