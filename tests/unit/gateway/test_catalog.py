@@ -1,6 +1,7 @@
 """Products with their pictures: stored whole, replaced whole, deleted whole."""
 
 import asyncio
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -222,8 +223,6 @@ async def test_a_write_that_fails_after_its_caller_went_is_logged(
 @pytest.mark.parametrize("seed", range(3))
 async def test_writes_of_one_product_do_not_mix(catalog: Catalog, index: FakeIndex, tmp_path: Path, seed: int) -> None:
     """Every crop that a row names is there, and no other, whatever the order of upserts and deletes."""
-    import random
-
     chance = random.Random(seed)
 
     async def one() -> None:

@@ -1,5 +1,6 @@
 """Recognise, route, search, dedupe, rank and page, over fakes at the two seams."""
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 
@@ -229,8 +230,6 @@ async def test_vectors_of_another_width_are_never_searched(
 async def test_a_missing_alias_is_made_once_in_the_default_space(
     search: VisualSearch, recognizer: FakeRecognizer, index: FakeIndex, aliases: Aliases
 ) -> None:
-    import asyncio
-
     index.aliases.clear()
     await asyncio.gather(*(region(search) for _ in range(5)))
     assert index.of("create") == [("products", SPACE, SIZE)]
