@@ -12,7 +12,7 @@ BUILD = 7
 _EMBEDDER = """
 <ir_version: 8, opset_import: ["" : 17]>
 engine (uint8[batch,8,8,3] images) => (float[batch,3] embedding, int32[batch,1] build)
-<float two = {{2.0}}, float tiny = {{1e-12}}, int32[1,1] number = {{{build}}},
+<float two = {{2.0}}, int32[1,1] number = {{{build}}},
  int64[1] first = {{0}}, int64[1] one = {{1}}>
 {{
     pixels = Cast<to = 1>(images)
