@@ -80,7 +80,7 @@ _CACHE = click.option(
 
 
 def _repository_options(command: Command) -> Command:
-    """--repository and --staging, given to the command as one ModelRepository."""
+    """--repository and --staging."""
     folder = click.Path(file_okay=False, path_type=Path)
     for option in (
         click.option(

