@@ -65,7 +65,7 @@ $(GATEWAY)/.ready: constraints/gateway.txt $(foreach room,client gateway,$(room)
 	@touch $@
 
 $(SERVER)/.test-ready: EXTRA_TEST_TOOLS := opencv-python-headless
-$(GATEWAY)/.test-ready: EXTRA_TEST_TOOLS := grpcio-tools mypy-protobuf
+$(GATEWAY)/.test-ready: EXTRA_TEST_TOOLS := grpcio-tools mypy-protobuf httpx
 
 define new_environment
 	@[ -n "$(PYTHON)" ] || { echo "FrameLens needs Python 3.11 or 3.12 with venv; none was found. Set PYTHON=..." >&2; exit 1; }
