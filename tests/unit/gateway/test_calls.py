@@ -57,11 +57,18 @@ def counted(metrics: Metrics, outcome: str) -> float:
     ) or 0.0  # fmt: skip
 
 
+def in_flight(metrics: Metrics) -> float | None:
+    return metrics.registry.get_sample_value("framelens_in_flight", {"kind": "search"})
+
+
 async def run(calls: Calls, authorization: str | None = None, timeout_s: float | None = None) -> object:
     return await calls.run("Recognize", pb.RecognizeRequest(), authorization, timeout_s)
 
 
-@pytest.mark.parametrize("authorization", [None, "", "secret", "Basic secret", "Bearer wrong", "Bearer sécret"])
+@pytest.mark.parametrize(
+    "authorization",
+    [None, "", "secret", "Basic secret", "Bearer wrong", "Bearer sécret", "Bearer", "Bearer secretx", "漢 \U0001f600"],
+)
 async def test_a_wrong_token_is_refused(work: Work, metrics: Metrics, authorization: str | None) -> None:
     with pytest.raises(Unauthenticated):
         await run(calls_with(work, metrics, tokens=["other", "secret"]), authorization)
@@ -106,6 +113,65 @@ async def test_a_fault_of_ours_is_logged_and_not_told(work: Work, metrics: Metri
         await run(calls_with(work, metrics))
     assert "a secret" not in caught.value.message
     assert "a secret" in caplog.text
+
+
+async def test_nothing_stays_in_flight_however_calls_end(work: Work, metrics: Metrics) -> None:
+    calls = calls_with(work, metrics)
+    await run(calls)
+    work.failure = RuntimeError("x")
+    with pytest.raises(InternalError):
+        await run(calls)
+    work.seconds = 5
+    with pytest.raises(DeadlineExceeded):
+        await run(calls, timeout_s=0.01)
+    task = asyncio.create_task(run(calls))
+    await asyncio.sleep(0.01)
+    assert in_flight(metrics) == 1
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert in_flight(metrics) == 0
+    assert calls.methods["Recognize"].lane.admission.in_flight == 0
+    assert [counted(metrics, outcome) for outcome in ("OK", "INTERNAL", "DEADLINE_EXCEEDED", "CANCELLED")] == [1] * 4
+
+
+async def test_a_time_that_is_over_already_ends_the_call(work: Work, metrics: Metrics) -> None:
+    work.seconds = 5
+    for timeout_s in (0.0, -1.0):
+        with pytest.raises(DeadlineExceeded):
+            await run(calls_with(work, metrics), timeout_s=timeout_s)
+
+
+async def test_a_timeout_inside_the_work_is_not_the_callers(work: Work, metrics: Metrics) -> None:
+    work.failure = TimeoutError("a disk that does not answer")
+    with pytest.raises(InternalError):
+        await run(calls_with(work, metrics), timeout_s=5)
+    assert counted(metrics, "INTERNAL") == 1
+
+
+async def test_the_catalogue_has_bounds_of_its_own(work: Work, metrics: Metrics) -> None:
+    calls = calls_with(work, metrics, max_in_flight=1, max_catalog_in_flight=1)
+    work.seconds = 0.1
+    searching = asyncio.create_task(run(calls))
+    await asyncio.sleep(0)
+    assert await calls.run("ListProducts", pb.ListProductsRequest(), None, None) is not None
+    await searching
+
+
+def test_every_method_of_the_contract_is_served(work: Work, metrics: Metrics) -> None:
+    served = {(method.service, method.name) for method in calls_with(work, metrics).methods.values()}
+    services = pb.DESCRIPTOR.services_by_name.values()
+    assert served == {(service.full_name, method.name) for service in services for method in service.methods}
+    for method in calls_with(work, metrics).methods.values():
+        described = pb.DESCRIPTOR.services_by_name[method.service.rpartition(".")[2]].methods_by_name[method.name]
+        assert method.request.DESCRIPTOR is described.input_type
+        assert method.response.DESCRIPTOR is described.output_type
+
+
+def test_a_long_message_fits_into_grpc_trailers() -> None:
+    status = error_status(GatewayError(Reason.INTERNAL, "漢" * 10_000))
+    assert len(status.message.encode()) < 1100
+    assert status.message.endswith("…")
 
 
 def test_every_reason_has_its_two_statuses() -> None:
