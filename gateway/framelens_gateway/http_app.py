@@ -160,7 +160,8 @@ class _HttpFace:
             if not isinstance(read, dict):
                 raise InvalidRequest("the body is JSON, but not an object")
             return json_format.ParseDict(read, message)
-        except (json_format.ParseError, ValueError, RecursionError) as error:
+        # SystemError is protobuf's answer to a field name with half a character in it.
+        except (json_format.ParseError, ValueError, RecursionError, SystemError) as error:
             reason = Reason.INVALID_FILTER if ".filter" in str(error) else Reason.INVALID_ARGUMENT
             raise InvalidRequest(f"the body is not a {message.DESCRIPTOR.name} in JSON: {error}", reason) from error
 
