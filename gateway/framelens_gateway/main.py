@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -74,8 +75,9 @@ async def _serve_with(
     health = Health(recognizer, index, metrics)
     grpc_face = grpc_server(settings, calls, health)
     http_face = _http_server(settings, http_app(settings, calls, health, metrics))
+    http_socket = _listen(settings.host, settings.http_port)
     await grpc_face.start()
-    http_task = asyncio.create_task(http_face.serve())
+    http_task = asyncio.create_task(http_face.serve([http_socket]))
     watching = asyncio.create_task(health.watch())
     stopping = asyncio.create_task(stop.wait())
     log.info("gRPC on %s:%d, HTTP on %s:%d", settings.host, settings.grpc_port, settings.host, settings.http_port)
@@ -106,6 +108,15 @@ class _UvicornServer(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Raises OSError; uvicorn would end the process without a word to those who wait for it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise OSError(f"HTTP cannot listen on {host}:{port}: {error.strerror}") from error
 
 
 def _http_server(settings: GatewaySettings, app: FastAPI) -> uvicorn.Server:
