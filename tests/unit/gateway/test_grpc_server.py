@@ -201,7 +201,16 @@ async def test_a_port_that_is_taken_is_named(
             grpc_server(taken, calls, health)
 
 
-async def test_many_calls_share_searches(connect: Connect, recognizer: FakeRecognizer, index: FakeIndex) -> None:
+async def test_many_calls_share_searches(
+    connect: Connect, recognizer: FakeRecognizer, index: FakeIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = index.search
+
+    async def search_as_slow_as_an_index(*arguments: Any) -> Any:
+        await asyncio.sleep(0.05)
+        return await at_once(*arguments)
+
+    monkeypatch.setattr(index, "search", search_as_slow_as_an_index)
     stub = pb_grpc.VisualSearchStub(await connect(max_in_flight=64))
     recognizer.objects[b"frame"] = [found("cup")]
     index.add(product_row("p"))
