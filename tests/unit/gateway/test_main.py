@@ -1,0 +1,72 @@
+"""The gateway's process, with a real Milvus Lite and no Triton."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+from gateway_fakes import MilvusLite, free_port
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+
+class Gateway:
+    def __init__(self, folder: Path, milvus: MilvusLite) -> None:
+        self.http, self.grpc = f"http://127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+        settings = {
+            "FRAMELENS_HTTP_PORT": self.http.rpartition(":")[2],
+            "FRAMELENS_GRPC_PORT": self.grpc.rpartition(":")[2],
+            "FRAMELENS_TRITON_ADDRESS": f"127.0.0.1:{free_port()}",
+            "FRAMELENS_MILVUS_URI": milvus.uri,
+            "FRAMELENS_CROPS_DIR": str(folder / "crops"),
+        }
+        self.log = folder / "log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [Path(sys.executable).with_name("framelens-gateway")],
+                env={**os.environ, **settings},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait(self) -> None:
+        for _ in range(400):
+            try:
+                httpx.get(f"{self.http}/healthz")
+                return
+            except httpx.TransportError:
+                assert self.process.poll() is None, self.log.read_text()
+                time.sleep(0.05)
+        raise TimeoutError(self.log.read_text())
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, milvus: MilvusLite) -> Iterator[Gateway]:
+    running = Gateway(tmp_path, milvus)
+    running.wait()
+    yield running
+    running.process.kill()
+    running.process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_serves_both_faces_names_what_is_away_and_stops_cleanly(gateway: Gateway, number: signal.Signals) -> None:
+    time.sleep(0.5)
+    ready = httpx.get(f"{gateway.http}/readyz")
+    assert (ready.status_code, ready.json()["parts"]) == (503, {"triton": False, "milvus": True})
+    refused = httpx.post(f"{gateway.http}/v1/recognize", files={"picture": b"x"})
+    assert (refused.status_code, refused.json()["error"]["reason"]) == (503, "TRITON_UNAVAILABLE")
+    with grpc.insecure_channel(gateway.grpc) as channel:
+        answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+        assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
+    gateway.process.send_signal(number)
+    started = time.monotonic()
+    assert gateway.process.wait(20) == 0
+    assert time.monotonic() - started < 5
+    assert "Traceback" not in gateway.log.read_text()
+    assert "never retrieved" not in gateway.log.read_text()
