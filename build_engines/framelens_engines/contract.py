@@ -7,6 +7,7 @@ normalise wrongly. Each answer carries `build`, the number of the engine build t
 from dataclasses import dataclass
 
 import numpy as np
+import onnx
 
 from framelens_engines.onnx_graph import FLOAT, INT32, UINT8, GraphBuilder, Port
 
@@ -59,6 +60,16 @@ def write_build(builder: GraphBuilder, build: int) -> None:
     batch = builder.node("Gather", builder.node("Shape", IMAGES), builder.integers(0))
     shape = builder.node("Concat", batch, builder.integers(1), axis=0)
     builder.node("Expand", builder.constant(np.array([[build]], dtype=np.int32)), shape, output=BUILD)
+
+
+def with_build(model: onnx.ModelProto, build: int) -> onnx.ModelProto:
+    """The same engine, answering with another build number."""
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    expand = next(node for node in changed.graph.node if BUILD in node.output)
+    constant = next(tensor for tensor in changed.graph.initializer if tensor.name == expand.input[0])
+    constant.CopyFrom(onnx.numpy_helper.from_array(np.array([[build]], dtype=np.int32), constant.name))
+    return changed
 
 
 def write_embedding(builder: GraphBuilder, feature: str) -> None:

@@ -14,11 +14,14 @@ def free_batch(model: onnx.ModelProto) -> None:
     """
     graph = model.graph
     del graph.value_info[:]
-    for port in [*graph.input, *graph.output]:
+    # Older exporters list weights among the inputs too.
+    weights = {tensor.name for tensor in graph.initializer}
+    inputs = [port for port in graph.input if port.name not in weights]
+    for port in [*inputs, *graph.output]:
         if port.type.tensor_type.shape.dim:
             port.type.tensor_type.shape.dim[0].dim_param = "batch"
     constants = _constants(graph)
-    depends = {port.name for port in graph.input}
+    depends = {port.name for port in inputs}
     for index, node in enumerate(graph.node):
         if not depends.intersection(node.input):
             continue

@@ -41,11 +41,14 @@ class Recipe(_Frozen):
     target: Target
     # What the importer was told or knows by heart, its own revision included: input size, normalisation, box format.
     conversion: dict[str, JsonValue]
+    # How it was made from the FP32 engine: calibration pictures, batch profile; empty for that engine itself.
+    optimisation: dict[str, JsonValue] = Field(default_factory=dict)
 
     @property
     def build(self) -> int:
         """The first 31 bits of the recipe's sha256, never 0; file names and licence have no say in it."""
-        identity = [self.model, self.source.sha256, self.precision, self.target, self.conversion]
+        made = self.conversion | self.optimisation
+        identity = [self.model, self.source.sha256, self.precision, self.target, made]
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).digest()
         return int.from_bytes(digest[:4], "big") >> (32 - _BUILD_BITS) or 1
 
@@ -73,25 +76,33 @@ class EngineRecord(_Frozen):
     precision: Precision
     target: Target
     conversion: dict[str, JsonValue]
+    optimisation: dict[str, JsonValue] = Field(default_factory=dict)
     builder: str
     gpu_architecture: str | None = None
     batch_profile: BatchProfile | None = None
     # Against the FP32 reference, and milliseconds by batch size; null until measured.
     parity: dict[str, JsonValue] | None = None
     latency: dict[str, JsonValue] | None = None
+    memory_mib: float | None = None
     created: datetime
     onnx_sha256: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether it was validated and kept its thresholds."""
+        return self.parity is not None and self.parity.get("passed") is True
 
     @property
     def recipe(self) -> Recipe:
         return Recipe.model_validate(self.model_dump(include=set(Recipe.model_fields)))
 
 
-def new_record(recipe: Recipe, builder: str, onnx_sha256: str) -> EngineRecord:
+def new_record(recipe: Recipe, builder: str, onnx_sha256: str, profile: BatchProfile | None = None) -> EngineRecord:
     return EngineRecord(
         **recipe.model_dump(),
         build=recipe.build,
         builder=builder,
+        batch_profile=profile,
         created=datetime.now(UTC).replace(microsecond=0),
         onnx_sha256=onnx_sha256,
     )

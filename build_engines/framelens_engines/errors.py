@@ -5,7 +5,9 @@ EngineError
 ├── ConversionError    a source is not the network that its importer knows
 ├── RefusedModelError  a user's ONNX does not fit what was said about it
 ├── ProbeError         an engine was built and does not answer sanely
-└── RepositoryError    the model repository does not admit the engine
+├── RepositoryError    the model repository does not admit the engine
+├── ServerError        a Triton server cannot be reached, or refuses
+└── SwapError          a change of what serves is refused or has failed; it says what serves now
 """
 
 
@@ -31,3 +33,11 @@ class ProbeError(EngineError):
 
 class RepositoryError(EngineError):
     """The model repository does not admit the engine."""
+
+
+class ServerError(EngineError):
+    """A Triton server cannot be reached, or refuses."""
+
+
+class SwapError(EngineError):
+    """A change of what serves is refused or has failed; the message says what serves now."""

@@ -2,20 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from framelens_engines.errors import RepositoryError
+from framelens_triton.images.resize import Fit
 
 CONFIG = "config.pbtxt"
 LABELS_FILE = "labels.txt"
 
-Fit = Literal["stretch", "letterbox"]
-_FITS: dict[str, str] = {
-    "stretch": "stretch, or letterbox (keeps the aspect, pads with grey 114).",
-    "letterbox": "letterbox (keeps the aspect, pads with grey 114), or stretch.",
+_FITS = {
+    Fit.STRETCH: "stretch, or letterbox (keeps the aspect, pads with grey 114).",
+    Fit.LETTERBOX: "letterbox (keeps the aspect, pads with grey 114), or stretch.",
 }
 
 
@@ -107,15 +106,38 @@ def differences(folder: Path, shape: Shape) -> list[str]:
     if fit != shape.fit:
         found.append(f"fit: is {fit}, would be {shape.fit}")
     if isinstance(shape, DetectorShape) and (folder / LABELS_FILE).is_file():
-        labels = tuple((folder / LABELS_FILE).read_text().splitlines())
+        labels = tuple((folder / LABELS_FILE).read_text(encoding="utf-8").splitlines())
         if labels != shape.labels:
             found.append(f"{LABELS_FILE}: has {len(labels)} labels, {_first_difference(labels, shape.labels)}")
     return found
 
 
+def read_shape(folder: Path) -> Shape:
+    """What callers of the model in `folder` depend on. Raises RepositoryError where it is neither of ours."""
+    config = _parse(folder / CONFIG)
+    fit = Fit(config.parameters["fit"].string_value or Fit.STRETCH)
+    dims = {tensor.name: list(tensor.dims) for tensor in [*config.input, *config.output]}
+    if "images" in dims and "embedding" in dims:
+        height, width, _ = dims["images"]
+        return EmbedderShape(height, width, dims["embedding"][0], fit)
+    if "images" in dims and "boxes" in dims:
+        labels = (folder / LABELS_FILE).read_text(encoding="utf-8").splitlines()
+        height, width, _ = dims["images"]
+        return DetectorShape(height, width, tuple(labels), fit)
+    raise RepositoryError(f"{folder} is neither a detector nor an embedder: its tensors are {sorted(dims)}")
+
+
+def expect_backend(folder: Path, target: str) -> None:
+    """Raises RepositoryError if the model in `folder`, where it exists, is run by another backend than `target`."""
+    if (folder / CONFIG).is_file() and (backend := _parse(folder / CONFIG).backend) != target:
+        raise RepositoryError(
+            f"{folder.name} is served by backend {backend} ({CONFIG}), which does not run engines for {target}"
+        )
+
+
 def _parse(path: Path) -> model_config_pb2.ModelConfig:
     try:
-        return text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
+        return text_format.Parse(path.read_text(encoding="utf-8"), model_config_pb2.ModelConfig())
     except (OSError, text_format.ParseError) as error:
         raise RepositoryError(f"{path} cannot be read as a model's configuration: {error}") from error
 

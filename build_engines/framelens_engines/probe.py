@@ -12,6 +12,7 @@ from onnx.helper import tensor_dtype_to_np_dtype
 from framelens_engines.contract import BOXES, BUILD, EMBEDDING, IMAGES, LABELS, SCORES, detector_ports, embedder_ports
 from framelens_engines.errors import ProbeError
 from framelens_engines.model_config import DetectorShape, Shape
+from framelens_triton.onnx_session import onnx_session
 
 Answer = dict[str, NDArray[Any]]
 
@@ -23,13 +24,8 @@ _NORM_TOLERANCE = 1e-3
 
 def open_session(model: Path | bytes) -> Any:  # noqa: ANN401
     """An ONNX Runtime session on the CPU; raises ProbeError if the model does not load."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    # Threads that spin while they wait take the shared core from their neighbours.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    content = str(model) if isinstance(model, Path) else model
     try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        return onnx_session(model, threads=0)
     except Exception as error:  # ONNX Runtime's errors share no base but this
         raise ProbeError(f"the engine does not load in ONNX Runtime {onnxruntime.__version__}: {error}") from error
 

@@ -4,7 +4,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 
 class Reporter:
@@ -30,3 +38,14 @@ class Reporter:
                 progress.update(task, completed=min(count, total_bytes))
 
             yield arrived
+
+    @contextmanager
+    def steps(self, name: str, total: int) -> Iterator[Callable[[], None]]:
+        """Yields a function to call after each step."""
+        self.say(f"{name} ({total} steps)")
+        columns = (TextColumn("  "), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(
+            *columns, console=self._console, transient=True, disable=not self._console.is_terminal
+        ) as progress:
+            task = progress.add_task(name, total=total)
+            yield lambda: progress.advance(task)

@@ -1,42 +1,49 @@
-"""The model repository on disk: versions are staged beside it and renamed in, so a server never sees half of one."""
+"""A folder of models in Triton's form. Versions come and go by a rename, so a server never sees half of one."""
 
-import fcntl
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from framelens_engines.engine import ENGINE_JSON, EngineRecord, Recipe, read_record
+from framelens_engines.engine import ENGINE_JSON, EngineRecord, read_record
 from framelens_engines.errors import RepositoryError
 from framelens_engines.model_config import CONFIG, LABELS_FILE, DetectorShape, Shape, differences, render
-from framelens_engines.progress import Reporter
 
+# A model of this name holds one version beside the serving one, to be tried; the gateway knows it by this name too.
+CANDIDATE_SUFFIX = "__candidate"
 _FILE_OF_TARGET = {"onnxruntime": "model.onnx", "tensorrt": "model.plan"}
 
 
 @dataclass(frozen=True)
 class EngineVersion:
-    """A version folder with an engine in it."""
+    """A version folder with an engine in it; its name is MODEL/NUMBER."""
 
     model: str
     version: int
     folder: Path
     record: EngineRecord
 
+    @property
+    def name(self) -> str:
+        return f"{self.model}/{self.version}"
 
-class ModelRepository:
-    """Triton's model repository; `staging` must lie on the same file system and outside of it."""
+    @property
+    def engine(self) -> Path:
+        return engine_file(self.folder, self.record.target)
 
-    def __init__(self, root: Path, staging: Path | None = None) -> None:
+
+class VersionRepository:
+    """A model repository on disk, be it the one that Triton serves or the one where versions are staged."""
+
+    def __init__(self, root: Path) -> None:
         self.root = root.resolve()
-        self._staging = (staging or self.root.parent / "var" / "staging").resolve()
 
     def models(self) -> list[str]:
-        self._expect_root()
-        return sorted(path.parent.name for path in self.root.glob(f"*/{CONFIG}"))
+        """Raises RepositoryError where there is no such folder."""
+        if not self.root.is_dir():
+            raise RepositoryError(f"there is no model repository at {self.root}; make that folder, or name another")
+        names = (path.parent.name for path in self.root.glob(f"*/{CONFIG}"))
+        return sorted(name for name in names if not name.startswith(".") and not name.endswith(CANDIDATE_SUFFIX))
 
     def versions(self, model: str) -> list[EngineVersion]:
         """The engine versions of a model, oldest first; folders without engine.json hold no engine of ours."""
@@ -46,8 +53,9 @@ class ModelRepository:
             if (folder / ENGINE_JSON).is_file()
         ]
 
-    def find(self, model: str, build: int) -> EngineVersion | None:
-        return next((version for version in self.versions(model) if version.record.build == build), None)
+    def numbers(self, model: str) -> list[int]:
+        """Every version number in use, lowest first, whatever its folder holds."""
+        return [number for number, _ in self._numbered(model)]
 
     def expect_shape(self, model: str, shape: Shape) -> None:
         """Raises RepositoryError if a model of that name exists and its callers would see another shape."""
@@ -57,55 +65,50 @@ class ModelRepository:
                 f"{model} exists in {self.root} with another shape; choose another name. " + "; ".join(found)
             )
 
-    def expect_same_space(self, recipe: Recipe) -> None:
-        """Raises RepositoryError if other weights made the model's versions: vectors of two spaces do not compare."""
-        for version in self.versions(recipe.model):
-            if version.record.recipe.weights != recipe.weights:
-                raise RepositoryError(
-                    f"{recipe.model} is the embedding space of {version.record.source.file} ({version.folder}); other"
-                    " weights or another normalisation make another space, which needs a name of its own"
-                )
-
-    @contextmanager
-    def building(self, reporter: Reporter) -> Iterator[None]:
-        """Held while versions are made: one builder at a time, and what a killed one left behind is removed."""
-        self._expect_root()
-        self._staging.mkdir(parents=True, exist_ok=True)
-        with (self._staging / ".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                reporter.say("waiting for another build on this repository to end")
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            for leftover in self._staging.iterdir():
-                if leftover.is_dir():
-                    shutil.rmtree(leftover)
-            yield
-
-    @contextmanager
-    def staged(self, model: str) -> Iterator[Path]:
-        """An empty folder for a version's files, gone when the block ends unless it was published."""
-        with tempfile.TemporaryDirectory(prefix=f"{model}-", dir=self._staging) as folder:
-            version = Path(folder) / "version"
-            version.mkdir()
-            yield version
-
-    def publish(self, staged: Path, shape: Shape, record: EngineRecord) -> EngineVersion:
-        """Completes a staged version with engine.json and renames it in as the model's highest version."""
-        self.expect_shape(record.model, shape)
-        (staged / ENGINE_JSON).write_text(record.model_dump_json(indent=2) + "\n")
-        self._expect_one_file_system()
-        number = max((number for number, _ in self._numbered(record.model)), default=0) + 1
+    def add(self, prepared: Path, number: int, shape: Shape, record: EngineRecord) -> EngineVersion:
+        """Completes a prepared folder with engine.json and renames it in."""
         model_folder = self.root / record.model
-        if model_folder.exists():
-            _add_labels(model_folder, shape)
-            _rename_in(staged, model_folder / str(number))
-        else:
-            whole = staged.parent / "model"
-            _write_model(whole, record.model, shape)
-            staged.rename(whole / str(number))
-            _rename_in(whole, model_folder)
+        write_record(prepared, record)
+        if not self.numbers(record.model):
+            _describe_model(model_folder, record.model, shape)
+        _sync_tree(prepared)
+        prepared.rename(model_folder / str(number))
+        _sync(model_folder)
         return EngineVersion(record.model, number, model_folder / str(number), record)
+
+    def take(self, version: EngineVersion, workspace: Path) -> EngineVersion:
+        """Moves a version here from another repository; at no moment is it in neither.
+
+        `workspace` is a folder to make on the same file system, where no server looks.
+        """
+        model_folder, here = self.root / version.model, self.root / version.model / str(version.version)
+        if here.exists():
+            self._finish_taking(version, here)
+        elif model_folder.is_dir():
+            version.folder.rename(here)
+            _sync(model_folder)
+        else:
+            self._take_with_model(version, workspace)
+        return EngineVersion(version.model, version.version, here, version.record)
+
+    def _finish_taking(self, version: EngineVersion, here: Path) -> None:
+        """An earlier move was interrupted after the version had arrived."""
+        if _complete_record(here).build != version.record.build:
+            raise RepositoryError(f"{here} is another build than {version.folder}; was it put there by hand?")
+        shutil.rmtree(version.folder)
+
+    def _take_with_model(self, version: EngineVersion, whole: Path) -> None:
+        """A model comes in whole: Triton would stumble over one without versions."""
+        shutil.rmtree(whole, ignore_errors=True)
+        whole.mkdir()
+        for name in (CONFIG, LABELS_FILE):
+            if (version.folder.parent / name).is_file():
+                shutil.copy2(version.folder.parent / name, whole / name)
+        shutil.copytree(version.folder, whole / str(version.version), copy_function=os.link)
+        _sync_tree(whole)
+        whole.rename(self.root / version.model)
+        _sync(self.root)
+        shutil.rmtree(version.folder)
 
     def _numbered(self, model: str) -> list[tuple[int, Path]]:
         folder = self.root / model
@@ -113,21 +116,19 @@ class ModelRepository:
             return []
         return sorted((int(path.name), path) for path in folder.iterdir() if path.is_dir() and path.name.isdecimal())
 
-    def _expect_root(self) -> None:
-        if not self.root.is_dir():
-            raise RepositoryError(f"there is no model repository at {self.root}; make that folder, or name another")
-
-    def _expect_one_file_system(self) -> None:
-        if self.root.stat().st_dev != self._staging.stat().st_dev:
-            raise RepositoryError(
-                f"{self._staging} is on another file system than {self.root}, so a version cannot be renamed in;"
-                " name a folder on the same one with --staging"
-            )
-
 
 def engine_file(folder: Path, target: str) -> Path:
     """Where Triton looks for the engine in a version folder."""
     return folder / _FILE_OF_TARGET[target]
+
+
+def write_record(folder: Path, record: EngineRecord) -> None:
+    """Replaces engine.json in one step."""
+    partial = folder / f"{ENGINE_JSON}.partial"
+    partial.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    _sync(partial)
+    partial.replace(folder / ENGINE_JSON)
+    _sync(folder)
 
 
 def _complete_record(folder: Path) -> EngineRecord:
@@ -138,24 +139,23 @@ def _complete_record(folder: Path) -> EngineRecord:
     return record
 
 
-def _write_model(folder: Path, model: str, shape: Shape) -> None:
-    folder.mkdir()
-    (folder / CONFIG).write_text(render(model, shape))
-    _add_labels(folder, shape)
+def _describe_model(folder: Path, model: str, shape: Shape) -> None:
+    """Writes config.pbtxt and labels.txt."""
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {CONFIG: render(model, shape)}
+    if isinstance(shape, DetectorShape):
+        texts[LABELS_FILE] = "\n".join(shape.labels) + "\n"
+    for name, text in texts.items():
+        partial = folder / f"{name}.partial"
+        partial.write_text(text, encoding="utf-8")
+        _sync(partial)
+        partial.replace(folder / name)
+    _sync(folder)
 
 
-def _add_labels(folder: Path, shape: Shape) -> None:
-    if isinstance(shape, DetectorShape) and not (folder / LABELS_FILE).is_file():
-        partial = folder / f"{LABELS_FILE}.partial"
-        partial.write_text("\n".join(shape.labels) + "\n")
-        partial.replace(folder / LABELS_FILE)
-
-
-def _rename_in(staged: Path, final: Path) -> None:
-    for path in [*staged.rglob("*"), staged]:
+def _sync_tree(root: Path) -> None:
+    for path in [*root.rglob("*"), root]:
         _sync(path)
-    staged.rename(final)
-    _sync(final.parent)
 
 
 def _sync(path: Path) -> None:

@@ -13,9 +13,10 @@ from framelens_engines import candidates, contract
 from framelens_engines.build import Plan
 from framelens_engines.engine import Recipe, Source
 from framelens_engines.errors import RefusedModelError
-from framelens_engines.model_config import DetectorShape, EmbedderShape, Fit
+from framelens_engines.model_config import DetectorShape, EmbedderShape
 from framelens_engines.onnx_graph import FLOAT, GraphBuilder, Port
 from framelens_engines.user_model import PictureInput, UserModel, read_user_model, select_outputs
+from framelens_triton.images.resize import Fit
 
 DetectorFormat = Literal["ssd", "yolo"]
 Activation = Literal["none", "sigmoid", "softmax"]

@@ -115,6 +115,73 @@ SCIKIT_IMAGE = PinnedWheel(
     python_version="3.11",
     platforms=("manylinux_2_28_x86_64", "manylinux_2_24_x86_64"),
 )
+# Pictures of people, animals, streets and things, to calibrate with; fetched when INT8 is built, never redistributed.
+_IMGAUG = PinnedWheel(
+    package="imgaug",
+    version="0.4.0",
+    file="imgaug-0.4.0-py2.py3-none-any.whl",
+    sha256="ce61e65b4eb7405fc62c1b0a79d2fa92fd47f763aaecb65152d29243592111f9",
+    size=948_018,
+    licence="MIT (LICENSE in the wheel); the picture under terms of its own",
+)
+_MAHOTAS = PinnedWheel(
+    package="mahotas",
+    version="1.4.19",
+    file="mahotas-1.4.19-cp311-cp311-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl",
+    sha256="512f5c23a061ee37c05b65224cc9f99940b8413519c10ea148c7f785a31d0540",
+    size=1_882_553,
+    licence="MIT (licence in the wheel); the picture under terms of its own",
+    python_version="3.11",
+    platforms=("manylinux_2_28_x86_64", "manylinux_2_27_x86_64"),
+)
+_SCIKIT_LEARN = PinnedWheel(
+    package="scikit-learn",
+    version="1.9.1",
+    file="scikit_learn-1.9.1-cp311-cp311-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl",
+    sha256="52a0703bbc07ad27f560fa63fa68e4c54dd735bfbbf65b4dd3c225dc7547b6df",
+    size=9_315_422,
+    licence="BSD-3-Clause (licence in the wheel); the pictures CC-BY (README beside them)",
+    python_version="3.11",
+    platforms=("manylinux_2_28_x86_64", "manylinux_2_27_x86_64"),
+)
+_ULTRALYTICS = PinnedWheel(
+    package="ultralytics",
+    version="8.4.190",
+    file="ultralytics-8.4.190-py3-none-any.whl",
+    sha256="bd309728efa168af64d39040136828edd2dbcb4aeceb4510bdff4f3ca0ea01b8",
+    size=1_433_396,
+    licence="AGPL-3.0 (licence in the wheel); only its pictures are read, under terms of their own",
+)
+CALIBRATION_PICTURES = (
+    Member(
+        _IMGAUG,
+        "imgaug/quokka.jpg",
+        "bf1059d0f925e7d0c712cadf07a04ba4cfc98957d7be65d3a7d8ae0c464cd76e",
+    ),
+    Member(
+        _MAHOTAS,
+        "mahotas/demos/data/DepartmentStore.jpg",
+        "1b6ae6ab0fd757370501368981f989fe7b1b6d0d7703028990a6bffe94cc67e0",
+    ),
+    Member(
+        _SCIKIT_LEARN,
+        "sklearn/datasets/images/china.jpg",
+        "8378025ad2519d649d02e32bd98990db4ab572357d9f09841c2fbfbb4fefad29",
+    ),
+    Member(
+        _SCIKIT_LEARN,
+        "sklearn/datasets/images/flower.jpg",
+        "a77f6ec41e353afdf8bdff2ea981b2955535d8d83294f8cfa49cf4e423dd5638",
+    ),
+    Member(
+        _ULTRALYTICS, "ultralytics/assets/bus.jpg", "c02019c4979c191eb739ddd944445ef408dad5679acab6fd520ef9d434bfbc63"
+    ),
+    Member(
+        _ULTRALYTICS,
+        "ultralytics/assets/zidane.jpg",
+        "16d73869e3267a7d4ed00de8e860833bd1657c1b252e94c0c348277adc7b6edb",
+    ),
+)
 
 
 def fetch(wheel: PinnedWheel, cache: Path, reporter: Reporter) -> Path:

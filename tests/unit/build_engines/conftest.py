@@ -13,8 +13,9 @@ from PIL import Image
 from framelens_engines.contract import Normalisation
 from framelens_engines.defaults import build_defaults
 from framelens_engines.progress import Reporter
-from framelens_engines.repository import EngineVersion, ModelRepository
+from framelens_engines.repository import EngineVersion
 from framelens_engines.samples import extract_samples
+from framelens_engines.store import EngineStore
 from framelens_engines.user_model import PictureInput
 
 REPO = Path(__file__).parents[3]
@@ -59,15 +60,15 @@ def default_engines(
     """The default models, built from their real weights into a repository of the test session's own."""
     root = tmp_path_factory.mktemp("defaults") / "model_repository"
     root.mkdir()
-    return {version.model: version for version in build_defaults(ModelRepository(root), wheels, quiet)}
+    return {version.model: version for version in build_defaults(EngineStore(root), wheels, quiet)}
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> ModelRepository:
+def store(tmp_path: Path) -> EngineStore:
     """An empty one."""
     root = tmp_path / "model_repository"
     root.mkdir()
-    return ModelRepository(root)
+    return EngineStore(root)
 
 
 # A detector of colours: 256 cells of 2 x 2 pixels, each a box that says how red, green and blue it is.

@@ -8,7 +8,8 @@ from framelens_engines.contract import BUILD, IMAGES
 from framelens_engines.defaults import build_defaults
 from framelens_engines.probe import open_session, run
 from framelens_engines.progress import Reporter
-from framelens_engines.repository import EngineVersion, ModelRepository
+from framelens_engines.repository import EngineVersion
+from framelens_engines.store import EngineStore
 from framelens_engines.wheels import sha256_of
 
 from .conftest import REPO
@@ -47,7 +48,7 @@ def test_a_second_run_fetches_and_builds_nothing(
 ) -> None:
     root = default_engines["detector"].folder.parents[1]
     started = perf_counter()
-    again = build_defaults(ModelRepository(root), tmp_path / "no wheels", Reporter())
+    again = build_defaults(EngineStore(root), tmp_path / "no wheels", Reporter())
     assert perf_counter() - started < 1
     assert {version.model: version for version in again} == default_engines
     assert capsys.readouterr().err.count("is up to date") == 2

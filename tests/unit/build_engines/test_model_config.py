@@ -7,11 +7,12 @@ import pytest
 from framelens_engines.coco import LABELS
 from framelens_engines.errors import RepositoryError
 from framelens_engines.model_config import CONFIG, LABELS_FILE, DetectorShape, EmbedderShape, Shape, differences, render
+from framelens_triton.images.resize import Fit
 
 from .conftest import REPO
 
-DETECTOR = DetectorShape(300, 300, LABELS, "stretch")
-EMBEDDER = EmbedderShape(224, 224, 1280, "stretch")
+DETECTOR = DetectorShape(300, 300, LABELS, Fit.STRETCH)
+EMBEDDER = EmbedderShape(224, 224, 1280, Fit.STRETCH)
 
 
 @pytest.mark.parametrize(("name", "shape"), [("detector", DETECTOR), ("embedder_effnet_lite0", EMBEDDER)])

@@ -7,6 +7,7 @@ import pytest
 from framelens_engines.errors import ProbeError
 from framelens_engines.model_config import DetectorShape, EmbedderShape, Shape
 from framelens_engines.probe import open_session, probe, probe_pictures
+from framelens_triton.images.resize import Fit
 
 BUILD = 7
 _EMBEDDER = """
@@ -41,8 +42,8 @@ engine (uint8[batch,8,8,3] images)
     build = Tile(number, for_boxes)
 }
 """
-DETECTOR = DetectorShape(8, 8, ("a", "b"), "stretch")
-EMBEDDER = EmbedderShape(8, 8, 3, "stretch")
+DETECTOR = DetectorShape(8, 8, ("a", "b"), Fit.STRETCH)
+EMBEDDER = EmbedderShape(8, 8, 3, Fit.STRETCH)
 
 
 def _embedder(tmp_path: Path, embedding: str = "Identity(unit)", build: int = BUILD) -> Path:
@@ -118,7 +119,7 @@ def test_an_insane_detector_is_caught(tmp_path: Path, changes: dict[str, object]
         probe(_detector(tmp_path, **changes), DETECTOR, BUILD)
 
 
-@pytest.mark.parametrize("shape", [EmbedderShape(9, 8, 3, "stretch"), DETECTOR])
+@pytest.mark.parametrize("shape", [EmbedderShape(9, 8, 3, Fit.STRETCH), DETECTOR])
 def test_an_engine_of_another_shape_is_caught(tmp_path: Path, shape: Shape) -> None:
     with pytest.raises(ProbeError, match=r"fails on inputs|has outputs"):
         probe(_embedder(tmp_path), shape, BUILD)

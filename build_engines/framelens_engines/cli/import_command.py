@@ -1,35 +1,25 @@
-"""The command `framelens-engines`."""
+"""`framelens-engines import`: a model of the user's own."""
 
-import json
 import math
 import re
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from framelens_engines.build import build_engine
+from framelens_engines.build import Plan, build_engine
 from framelens_engines.candidates import BOX_ORDERS
+from framelens_engines.cli.options import Command, store_options
 from framelens_engines.contract import Normalisation
-from framelens_engines.defaults import build_defaults
-from framelens_engines.errors import EngineError
-from framelens_engines.model_config import Fit
 from framelens_engines.progress import Reporter
-from framelens_engines.repository import EngineVersion, ModelRepository
-from framelens_engines.samples import extract_samples
+from framelens_engines.store import EngineStore
 from framelens_engines.user_model import PictureInput
 from framelens_engines.user_onnx import Activation, DetectorFormat, DetectorOutput, detector_plan, embedder_plan
+from framelens_triton.images.resize import Fit
 
-Command = Callable[..., None]
 Channels = tuple[float, float, float]
 
-# A table that goes into a pipe is not cut to the 80 columns that Rich assumes there.
-_PIPE_COLUMNS = 200
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_NAME = re.compile(r"[a-z](_?[a-z0-9])*")
 
 
 def _size(_ctx: click.Context, _param: click.Parameter, value: str) -> tuple[int, int]:
@@ -53,7 +43,9 @@ def _channels(_ctx: click.Context, _param: click.Parameter, value: str) -> Chann
 
 def _model_name(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
     if not _NAME.fullmatch(value):
-        raise click.BadParameter(f"{value!r}: expected lower-case letters, digits and underscores, a letter first")
+        raise click.BadParameter(
+            f"{value!r}: expected lower-case letters, digits and single underscores, a letter first"
+        )
     return value
 
 
@@ -66,30 +58,6 @@ def _std(ctx: click.Context, param: click.Parameter, value: str) -> Channels:
 
 def _choice(values: object) -> click.Choice[str]:
     return click.Choice([str(value) for value in get_args(values)])
-
-
-_CACHE = click.option(
-    "--cache",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("var/wheels"),
-    show_default=True,
-    envvar="FRAMELENS_WHEELS",
-    show_envvar=True,
-    help="Where downloaded wheels are kept.",
-)
-
-
-def _repository_options(command: Command) -> Command:
-    """--repository and --staging."""
-    folder = click.Path(file_okay=False, path_type=Path)
-    for option in (
-        click.option(
-            "--staging", type=folder, help="Where versions are prepared  [default: var/staging beside the repository]"
-        ),
-        click.option("--repository", type=folder, default=Path("model_repository"), show_default=True),
-    ):
-        command = option(command)
-    return command
 
 
 def _input_options(command: Command) -> Command:
@@ -115,7 +83,7 @@ def _input_options(command: Command) -> Command:
             click.option("--color", type=click.Choice(["rgb", "bgr"]), default="rgb", show_default=True),
             click.option(
                 "--fit",
-                type=_choice(Fit),
+                type=click.Choice([fit.value for fit in Fit]),
                 default="stretch",
                 show_default=True,
                 help="How a picture becomes the input.",
@@ -124,50 +92,15 @@ def _input_options(command: Command) -> Command:
         )
     ):
         command = option(command)
-    return _repository_options(command)
+    return store_options(command)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-def cli() -> None:
-    """Builds engines into a Triton model repository."""
-
-
-@cli.command()
-@_repository_options
-@_CACHE
-def defaults(repository: Path, staging: Path | None, cache: Path) -> None:
-    """Build the default detector and embedder, unless they are there already."""
-    build_defaults(ModelRepository(repository, staging), cache, Reporter())
-
-
-@cli.command()
-@click.option("--to", type=click.Path(file_okay=False, path_type=Path), required=True)
-@_CACHE
-def samples(to: Path, cache: Path) -> None:
-    """Extract sample pictures, from scikit-image's wheel."""
-    pictures = extract_samples(to, cache, Reporter())
-    click.echo(f"{len(pictures)} pictures in {to}")
-
-
-@cli.command(name="list")
-@_repository_options
-@click.option("--json", "as_json", is_flag=True, help="Print engine.json of each version.")
-def list_versions(repository: Path, staging: Path | None, *, as_json: bool) -> None:
-    """List the engine versions in the repository."""
-    models = ModelRepository(repository, staging)
-    versions = [version for model in models.models() for version in models.versions(model)]
-    if as_json:
-        click.echo(json.dumps([_as_json(version) for version in versions], indent=2))
-    else:
-        Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(_table(versions))
-
-
-@cli.group(name="import")
-def import_() -> None:
+@click.group(name="import")
+def import_command() -> None:
     """Build an engine from an ONNX file of your own."""
 
 
-@import_.command()
+@import_command.command()
 @_input_options
 @click.option(
     "--labels", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True, help="A label a line."
@@ -198,17 +131,23 @@ def detector(
         background=background,
         names=_names(common["outputs"]),
     )
-    plan = detector_plan(common["name"], common["onnx_file"], _picture_input(common), output, common["fit"])
-    build_engine(plan, ModelRepository(common["repository"], common["staging"]), Reporter())
+    plan = detector_plan(common["name"], common["onnx_file"], _picture_input(common), output, Fit(common["fit"]))
+    _stage(plan, common["store"])
 
 
-@import_.command()
+@import_command.command()
 @_input_options
 def embedder(**common: Any) -> None:  # noqa: ANN401
     """An embedder with one output [N, D] or [N, D, 1, 1]; the L2 norm is added."""
     names = _names(common["outputs"])
-    plan = embedder_plan(common["name"], common["onnx_file"], _picture_input(common), names, common["fit"])
-    build_engine(plan, ModelRepository(common["repository"], common["staging"]), Reporter())
+    plan = embedder_plan(common["name"], common["onnx_file"], _picture_input(common), names, Fit(common["fit"]))
+    _stage(plan, common["store"])
+
+
+def _stage(plan: Plan, store: EngineStore) -> None:
+    version = build_engine(plan, store, Reporter())
+    if not store.is_published(version):
+        click.echo(f"next: framelens-engines validate {version.name}, then framelens-engines publish {version.name}")
 
 
 def _picture_input(common: dict[str, Any]) -> PictureInput:
@@ -222,32 +161,11 @@ def _names(outputs: str) -> tuple[str, ...]:
 
 
 def _read_labels(path: Path) -> tuple[str, ...]:
-    labels = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    try:
+        labels = tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines())
+    except UnicodeDecodeError as error:
+        raise click.BadParameter(f"{path} is not UTF-8: {error}", param_hint="--labels") from error
     if not labels or "" in labels:
         where = f"line {labels.index('') + 1} of {path}" if labels else path
         raise click.BadParameter(f"{where} is empty; expected a label in each line", param_hint="--labels")
     return labels
-
-
-def _as_json(version: EngineVersion) -> dict[str, Any]:
-    return {"version": version.version, **version.record.model_dump(mode="json")}
-
-
-def _table(versions: list[EngineVersion]) -> Table:
-    table = Table("model", "version", "build", "precision", "target", "source", "created")
-    for version in versions:
-        record = version.record
-        origin = f"{record.source.package} {record.source.version}" if record.source.package else record.source.file
-        created = record.created.isoformat(timespec="seconds")
-        table.add_row(
-            version.model, str(version.version), str(record.build), record.precision, record.target, origin, created
-        )
-    return table
-
-
-def main() -> None:
-    try:
-        cli()
-    except EngineError as error:
-        click.echo(f"framelens-engines: {error}", err=True)
-        sys.exit(1)

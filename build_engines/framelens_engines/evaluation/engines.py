@@ -1,0 +1,70 @@
+"""Opens an engine version where it can be run, by its record's target; the seam of evaluation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framelens_engines.contract import IMAGES
+from framelens_engines.engine import ENGINE_JSON, EngineRecord, read_record
+from framelens_engines.errors import EngineError, ProbeError
+from framelens_engines.model_config import Shape, read_shape
+from framelens_engines.probe import Answer, run
+from framelens_engines.repository import engine_file
+from framelens_triton.models import ModelRepository
+from framelens_triton.onnx_session import onnx_session
+
+ALL_CORES = 0
+
+
+@dataclass(frozen=True)
+class OpenEngine:
+    """A loaded engine; `max_batch` is what config.pbtxt allows in one call."""
+
+    folder: Path
+    record: EngineRecord
+    shape: Shape
+    max_batch: int
+    infer: Callable[[NDArray[np.uint8]], Answer]
+
+    @property
+    def name(self) -> str:
+        return version_name(self.folder)
+
+
+def version_name(folder: Path) -> str:
+    return f"{folder.parent.name}/{folder.name}"
+
+
+def open_engine(folder: Path, threads: int = ALL_CORES) -> OpenEngine:
+    """The engine of a version folder, with the model's config.pbtxt in its parent, on `threads` threads.
+
+    Raises EngineError where it cannot be run on this machine.
+    """
+    record = read_record(folder / ENGINE_JSON)
+    shape = read_shape(folder.parent)
+    max_batch = ModelRepository(folder.parent.parent).engine_input(folder.parent.name).max_batch_size
+    return OpenEngine(folder, record, shape, max(1, max_batch), _open(folder, record, threads))
+
+
+def onnx_path(folder: Path, record: EngineRecord) -> Path:
+    """The file that ONNX Runtime opens. Raises EngineError where the engine is for something else."""
+    if record.target != "onnxruntime":
+        raise EngineError(
+            f"{version_name(folder)} is an engine for {record.target}, which needs a GPU of"
+            f" {record.gpu_architecture or 'its kind'}; evaluation runs engines for onnxruntime only: it can be neither"
+            " validated nor compared with here"
+        )
+    return engine_file(folder, record.target)
+
+
+def _open(folder: Path, record: EngineRecord, threads: int) -> Callable[[NDArray[np.uint8]], Answer]:
+    path = onnx_path(folder, record)
+    try:
+        session: Any = onnx_session(path, threads)
+    except Exception as error:  # ONNX Runtime's errors share no base but this
+        raise ProbeError(f"{version_name(folder)} does not load in ONNX Runtime: {error}") from error
+    return lambda images: run(session, {IMAGES: images})

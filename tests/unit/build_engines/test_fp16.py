@@ -1,0 +1,22 @@
+import numpy as np
+import onnx
+
+from framelens_engines.contract import BUILD, EMBEDDING, IMAGES
+from framelens_engines.fp16 import halved
+from framelens_engines.probe import open_session, run
+from framelens_engines.repository import EngineVersion
+
+from .conftest import Pictures
+
+
+def test_a_halved_embedder_answers_alike_from_half_the_bytes(
+    default_engines: dict[str, EngineVersion], picture: Pictures
+) -> None:
+    full = onnx.load(default_engines["embedder_effnet_lite0"].engine)
+    half = halved(full)
+    assert half.ByteSize() < 0.6 * full.ByteSize()
+    images = np.concatenate([picture(name, 224) for name in ("coffee.png", "chelsea.png")])
+    answers = [run(open_session(model.SerializeToString()), {IMAGES: images}) for model in (full, half)]
+    assert (answers[0][EMBEDDING] * answers[1][EMBEDDING]).sum(axis=1).min() > 0.999
+    assert answers[1][EMBEDDING].dtype == np.float32
+    assert (answers[0][BUILD] == answers[1][BUILD]).all()
