@@ -76,8 +76,8 @@ class Installation:
 
 def libpython_directory() -> Path:
     """Where the shared libpython is that the backend's stub links. Raises InstallationError."""
-    configured = sysconfig.get_config_var("LIBDIR") or ""
-    for directory in (Path(configured), _SYSTEM_LIBRARIES, _private_libraries()):
+    configured = Path(sysconfig.get_config_var("LIBDIR") or _SYSTEM_LIBRARIES)
+    for directory in (configured, _SYSTEM_LIBRARIES, _private_libraries()):
         if (directory / _LIBPYTHON).exists():
             return directory
     raise InstallationError(
@@ -99,7 +99,8 @@ def fetch_libpython() -> Path:
     target = _private_libraries()
     with tempfile.TemporaryDirectory(prefix="framelens-libpython-") as scratch:
         package = _download_package(Path(scratch))
-        subprocess.run(["dpkg", "-x", package, scratch], check=True)
+        if failure := _run(["dpkg", "-x", str(package), scratch], Path(scratch)):
+            raise InstallationError(f"dpkg could not unpack {package.name}; install it by hand:\n{failure}")
         target.mkdir(parents=True, exist_ok=True)
         for library in Path(scratch).glob(f"usr/lib/*/{_LIBPYTHON}*"):
             shutil.copy2(library, target / library.name)
@@ -128,5 +129,6 @@ def _download_package(scratch: Path) -> Path:
 
 
 def _run(command: list[str], directory: Path) -> str:
+    """What a failed command said; nothing where it succeeded."""
     done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
-    return done.stderr if done.returncode else ""
+    return done.stderr or f"{command[0]} ended with status {done.returncode}" if done.returncode else ""

@@ -5,11 +5,13 @@ from pathlib import Path
 import onnxruntime as ort
 
 
-def onnx_session(path: Path, threads: int) -> ort.InferenceSession:
+def onnx_session(model: Path | bytes, threads: int) -> ort.InferenceSession:
     """A session on the CPU with `threads` threads, 0 for one on each core. Raises ONNX Runtime's own exceptions."""
     options = ort.SessionOptions()
+    # What goes wrong is raised; warnings about a network's style are for its author.
+    options.log_severity_level = 3
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     # Instances share the cores: a thread that spins takes them from its neighbour.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -15,11 +15,10 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from framelens_triton.images.boxes import Box, checked_region
-from framelens_triton.images.decode import Limits, Picture, decode
-from framelens_triton.images.encode import CROP_MAX_SIDE, encode_crop
+from framelens_triton.images.decode import REGION_SIDE, Limits, Picture, decode
+from framelens_triton.images.encode import CROP_MAX_SIDE, CROP_MIN_SIDE, encode_crop
 from framelens_triton.images.errors import PictureError
 from framelens_triton.images.nms import nms
 from framelens_triton.images.resize import Pixels, crop_to_input, cut, frame_to_input
@@ -40,9 +39,14 @@ Result = TypeVar("Result")
 class EngineUnavailable(Exception):
     """An engine that a picture needs is not loaded or failed; `model` names it."""
 
-    def __init__(self, model: str, message: str) -> None:
+    def __init__(self, model: str, message: str, *, loaded: bool = True) -> None:
         super().__init__(f"engine {model}: {message}")
         self.model = model
+        self.loaded = loaded
+
+
+class CallerGone(Exception):
+    """Nobody waits for this picture any more."""
 
 
 class Engines(Protocol):
@@ -63,6 +67,8 @@ class Request:
     max_objects: int = 8
     keep_crops: bool = False
     limits: Limits = field(default_factory=Limits)
+    # Whether the caller has gone; asked before each engine.
+    is_cancelled: Callable[[], bool] = lambda: False
 
 
 @dataclass
@@ -83,7 +89,7 @@ class Recognition:
     objects: list[FoundObject] = field(default_factory=list)
     # Model name to the version that answered.
     engines: dict[str, str] = field(default_factory=dict)
-    error: PictureError | EngineUnavailable | None = None
+    error: PictureError | EngineUnavailable | CallerGone | None = None
 
 
 class StageClock:
@@ -115,7 +121,9 @@ class Recognizer:
         clock = StageClock()
         with clock.stage("decode"):
             self._each(_decode, results)
+        _drop_cancelled(results)
         self._detect(results, clock)
+        _drop_cancelled(results)
         self._embed(results, clock)
         return results, clock
 
@@ -135,7 +143,9 @@ class Recognizer:
         try:
             spec, labels = self._models.engine_input(detector), self._models.labels(detector)
             with clock.stage("resize"):
-                fitted = self._each(lambda r: frame_to_input(_pixels(r), spec.height, spec.width, spec.fit), results)
+                fitted = self._each(
+                    lambda r: frame_to_input(_picture(r).pixels, spec.height, spec.width, spec.fit), results
+                )
             with clock.stage("detect"):
                 outputs = self._infer(detector, spec, [pixels for pixels, _ in fitted], DETECTOR_OUTPUTS)
         except (EngineUnavailable, OSError, ValueError) as error:
@@ -143,9 +153,14 @@ class Recognizer:
             return
         with clock.stage("nms"):
             for index, (result, (_, placement)) in enumerate(zip(results, fitted, strict=True)):
-                boxes = placement.to_picture(outputs["boxes"][index].astype(np.float32, copy=False))
-                result.objects = _objects(result, boxes, outputs["scores"][index], outputs["labels"][index], labels)
+                boxes = _picture(result).from_pixels(placement.to_picture(outputs["boxes"][index].astype(np.float32)))
+                try:
+                    result.objects = _objects(result, boxes, outputs["scores"][index], outputs["labels"][index], labels)
+                except ValueError as error:
+                    _fail([result], detector, error)
                 result.engines[detector] = self._models.version_of(detector, int(outputs["build"][index, 0]))
+        with clock.stage("decode"):
+            self._each(_sharpen, [r for r in results if r.error is None])
 
     def _embed(self, results: list[Recognition], clock: StageClock) -> None:
         for embedder in dict.fromkeys(r.request.embedder for r in results if r.error is None):
@@ -158,18 +173,15 @@ class Recognizer:
         try:
             spec = self._models.engine_input(embedder)
             with clock.stage("crop"):
-                crops = self._each(
-                    lambda pair: crop_to_input(_pixels(pair[0]), pair[1].box, spec.height, spec.width, spec.fit), pairs
-                )
+                crops = self._each(lambda pair: _crop(*pair, spec), pairs)
                 self._each(_keep_crop, [pair for pair in pairs if pair[0].request.keep_crops])
             with clock.stage("embed"):
                 outputs = self._infer(embedder, spec, crops, EMBEDDER_OUTPUTS)
+            for index, (result, found) in enumerate(pairs):
+                found.embedding = outputs["embedding"][index].astype(np.float32, copy=False)
+                result.engines[embedder] = self._models.version_of(embedder, int(outputs["build"][index, 0]))
         except (EngineUnavailable, OSError, ValueError) as error:
             _fail(results, embedder, error)
-            return
-        for index, (result, found) in enumerate(pairs):
-            found.embedding = outputs["embedding"][index].astype(np.float32, copy=False)
-            result.engines[embedder] = self._models.version_of(embedder, int(outputs["build"][index, 0]))
 
     def _infer(
         self, model: str, spec: EngineInput, images: list[Pixels], outputs: Sequence[str]
@@ -181,15 +193,42 @@ class Recognizer:
         return parts[0] if len(parts) == 1 else {k: np.concatenate([part[k] for part in parts]) for k in outputs}
 
 
+def _drop_cancelled(results: Sequence[Recognition]) -> None:
+    for result in results:
+        if result.error is None and result.request.is_cancelled():
+            result.error = CallerGone("the caller has gone")
+
+
 def _decode(result: Recognition) -> None:
     request = result.request
     try:
-        result.picture = decode(request.data, request.limits, request.regions)
+        result.picture = decode(request.data, request.limits, request.regions, _region_side(request))
         if request.regions is not None:
             size = result.picture.width, result.picture.height
             result.objects = [FoundObject("", 1.0, checked_region(region, *size)) for region in request.regions]
     except PictureError as error:
         result.error = error
+
+
+def _sharpen(result: Recognition) -> None:
+    """Decodes a picture anew where an object has too few pixels at the size that was enough for detecting it."""
+    request, boxes = result.request, [found.box for found in result.objects]
+    if _picture(result).shows(boxes, _region_side(request)):
+        return
+    try:
+        result.picture = decode(request.data, request.limits, boxes, _region_side(request))
+    except PictureError as error:
+        result.error = error
+
+
+def _region_side(request: Request) -> int:
+    """A crop that is kept outlives the space that it was made for."""
+    return CROP_MAX_SIDE if request.keep_crops else REGION_SIDE
+
+
+def _crop(result: Recognition, found: FoundObject, spec: EngineInput) -> Pixels:
+    picture = _picture(result)
+    return crop_to_input(picture.pixels, picture.in_pixels(found.box), spec.height, spec.width, spec.fit)
 
 
 def _objects(
@@ -214,24 +253,30 @@ def _objects(
         min_score=request.min_score,
         max_objects=request.max_objects,
     )
-    return [FoundObject(labels[numbers[i]], float(confidences[i]), Box(*map(float, boxes[i]))) for i in kept]
+    return [FoundObject(_label(labels, numbers[i]), float(confidences[i]), Box(*map(float, boxes[i]))) for i in kept]
+
+
+def _label(labels: list[str], number: int) -> str:
+    if not 0 <= number < len(labels):
+        raise ValueError(f"found label number {number}, and labels.txt has {len(labels)} lines; give it one per label")
+    return labels[number]
 
 
 def _keep_crop(pair: tuple[Recognition, FoundObject]) -> None:
-    result, found = pair
-    found.crop = encode_crop(cut(_pixels(result), found.box, CROP_MAX_SIDE))
+    picture, found = _picture(pair[0]), pair[1]
+    found.crop = encode_crop(cut(picture.pixels, picture.in_pixels(found.box), CROP_MAX_SIDE, CROP_MIN_SIDE))
 
 
 def _fail(results: list[Recognition], model: str, error: Exception) -> None:
     for result in results:
-        result.error = error if isinstance(error, EngineUnavailable) else EngineUnavailable(model, str(error))
+        result.error = (
+            error
+            if isinstance(error, EngineUnavailable)
+            else EngineUnavailable(model, str(error), loaded=not isinstance(error, FileNotFoundError))
+        )
 
 
 def _picture(result: Recognition) -> Picture:
     if result.picture is None:
         raise AssertionError("a picture that was not decoded reached the engines")
     return result.picture
-
-
-def _pixels(result: Recognition) -> Image.Image:
-    return _picture(result).pixels

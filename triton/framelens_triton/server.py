@@ -4,12 +4,22 @@ import os
 import sys
 from pathlib import Path
 
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import CliApp
 
 from framelens_triton.installation import Installation, InstallationError, fetch_libpython, libpython_directory
 from framelens_triton.settings import TritonSettings
 
-_USAGE = "usage: framelens-triton setup | serve [--help] [--FLAG VALUE ...]"
+_USAGE = """\
+usage: framelens-triton COMMAND
+
+Runs the embedded Triton of this virtual environment; `make serve` does so for you.
+
+commands:
+  setup  fetch the libpython that Triton's Python backend needs, once for each environment
+  serve  become the Triton server; `framelens-triton serve --help` lists its flags (FRAMELENS_TRITON_... variables too)
+"""
 
 
 def main() -> None:
@@ -20,19 +30,37 @@ def main() -> None:
             Installation.find()
             print(f"libpython: {fetch_libpython()}")
         elif command == "serve":
-            _serve(CliApp.run(TritonSettings, cli_args=flags))
+            _serve(_settings(flags))
+        elif command in ("-h", "--help"):
+            print(_USAGE, end="")
         else:
             sys.exit(_USAGE)
     except InstallationError as error:
         sys.exit(f"framelens-triton: {error}")
 
 
+def _settings(flags: list[str]) -> TritonSettings:
+    try:
+        return CliApp.run(TritonSettings, cli_args=flags)
+    except ValidationError as error:
+        sys.exit("\n".join(f"framelens-triton: {_fault(detail)}" for detail in error.errors(include_url=False)))
+    except ValueError as error:
+        sys.exit(f"framelens-triton: {error}")
+
+
+def _fault(detail: ErrorDetails) -> str:
+    """A setting as a person sets it, its value, and what is needed."""
+    name = ".".join(map(str, detail["loc"]))
+    variable = f"{TritonSettings.model_config['env_prefix']}{name.upper()}"
+    return f"{variable} or --{name.replace('_', '-')} is {detail['input']!r}: {detail['msg']}"
+
+
 def _serve(settings: TritonSettings) -> None:
     if settings.print_config:
         print(settings.model_dump_json(indent=2))
         return
-    if not settings.model_repository.is_dir():
-        sys.exit(f"framelens-triton: model repository {settings.model_repository} is no directory; run `make engines`")
+    if not loadable_models(settings.model_repository):
+        sys.exit(f"framelens-triton: {settings.model_repository} has no model with a version; run `make engines`")
     installation = Installation.find()
     backends = installation.lay_out_backends((settings.work_dir / "backends").absolute())
     command = server_command(settings, installation, backends)
@@ -46,7 +74,7 @@ def server_command(settings: TritonSettings, installation: Installation, backend
         f"--model-repository={settings.model_repository.absolute()}",
         f"--backend-directory={backends}",
         "--model-control-mode=explicit",
-        "--load-model=*",
+        *(f"--load-model={model}" for model in loadable_models(settings.model_repository)),
         f"--grpc-address={settings.host}",
         f"--grpc-port={settings.grpc_port}",
         f"--http-address={settings.host}",
@@ -56,6 +84,12 @@ def server_command(settings: TritonSettings, installation: Installation, backend
         f"--exit-timeout-secs={settings.exit_timeout_s}",
         f"--log-verbose={settings.log_verbose}",
     ]
+
+
+def loadable_models(repository: Path) -> list[str]:
+    """Those that have a version: one without would keep the whole server from starting."""
+    described = (path.parent for path in repository.glob("*/config.pbtxt"))
+    return sorted(folder.name for folder in described if any(path.name.isdecimal() for path in folder.iterdir()))
 
 
 def server_environment(installation: Installation, libpython: Path) -> dict[str, str]:

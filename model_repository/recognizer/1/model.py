@@ -14,9 +14,11 @@ from framelens_triton.images.decode import Limits
 from framelens_triton.images.errors import PictureError
 from framelens_triton.images.resize import Pixels
 from framelens_triton.models import ModelRepository
-from framelens_triton.recognition import EngineUnavailable, Recognition, Recognizer, Request
+from framelens_triton.recognition import CallerGone, EngineUnavailable, Recognition, Recognizer, Request
 
 _DETECTOR = "detector"
+# What Triton says of a model that a request names and that is not there, or not yet.
+_NOT_LOADED = ("unknown model", "is not found", "no available versions", "is not ready")
 
 
 class TritonPythonModel:
@@ -57,7 +59,8 @@ class BlsEngines:
         )
         response = request.exec()
         if response.has_error():
-            raise EngineUnavailable(model, response.error().message())
+            message = response.error().message()
+            raise EngineUnavailable(model, message, loaded=not any(said in message for said in _NOT_LOADED))
         return {tensor.name(): tensor.as_numpy() for tensor in response.output_tensors()}
 
 
@@ -76,26 +79,37 @@ def _read(request: Any) -> list[Request]:  # noqa: ANN401
     parameters = json.loads(request.parameters() or "{}")
     if not parameters.get("embedder"):
         raise _Refused("parameter `embedder` is missing; name the embedder model", pb_utils.TritonError.INVALID_ARG)
-    limits = Limits()
-    limits = Limits(
-        max_bytes=int(parameters.get("max_bytes", limits.max_bytes)),
-        max_pixels=int(parameters.get("max_pixels", limits.max_pixels)),
-    )
+    try:
+        asked = _asked(parameters)
+    except (ValueError, OverflowError) as error:
+        raise _Refused(f"a parameter is not a number: {error}", pb_utils.TritonError.INVALID_ARG) from error
     regions = pb_utils.get_input_tensor_by_name(request, "regions")
     crops = "crops" in request.requested_output_names()
     return [
         Request(
             data=bytes(data),
-            detector=parameters.get("detector", _DETECTOR),
-            embedder=parameters["embedder"],
             regions=None if regions is None else tuple(Box(*map(float, box)) for box in regions.as_numpy()[row]),
-            min_score=float(parameters.get("min_score", Request.min_score)),
-            max_objects=int(parameters.get("max_objects", Request.max_objects)),
             keep_crops=crops,
-            limits=limits,
+            is_cancelled=request.is_cancelled,
+            **asked,
         )
         for row, data in enumerate(pb_utils.get_input_tensor_by_name(request, "picture").as_numpy()[:, 0])
     ]
+
+
+def _asked(parameters: dict[str, Any]) -> dict[str, Any]:
+    """What the parameters of a request say of all its pictures. Raises ValueError, OverflowError."""
+    limits = Limits()
+    return {
+        "detector": str(parameters.get("detector", _DETECTOR)),
+        "embedder": str(parameters["embedder"]),
+        "min_score": float(parameters.get("min_score", Request.min_score)),
+        "max_objects": int(parameters.get("max_objects", Request.max_objects)),
+        "limits": Limits(
+            max_bytes=int(parameters.get("max_bytes", limits.max_bytes)),
+            max_pixels=int(parameters.get("max_pixels", limits.max_pixels)),
+        ),
+    }
 
 
 def _respond(request: Any, results: list[Recognition], stages_ms: npt.NDArray[np.float32]) -> Any:  # noqa: ANN401
@@ -139,6 +153,9 @@ def _error(result: Recognition) -> bytes:
         return b""
     if isinstance(error, PictureError):
         reason = error.reason
+    elif isinstance(error, CallerGone):
+        reason = "CANCELLED"
     else:
-        reason = "SPACE_NOT_LOADED" if error.model == result.request.embedder else "TRITON_UNAVAILABLE"
+        missing_space = error.model == result.request.embedder and not error.loaded
+        reason = "SPACE_NOT_LOADED" if missing_space else "TRITON_UNAVAILABLE"
     return json.dumps({"reason": reason, "message": str(error)}).encode()

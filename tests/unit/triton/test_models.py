@@ -41,6 +41,29 @@ def test_a_version_that_is_added_later_is_found(repository: ModelRepository, tmp
     assert repository.version_of("m", 12) == "2"
 
 
+@pytest.mark.parametrize("text", ["{}", "", "[]", '{"build": "x"}', None])
+def test_a_record_that_says_nothing_hides_its_own_version_only(
+    repository: ModelRepository, tmp_path: Path, text: str | None
+) -> None:
+    (tmp_path / "m" / "2").mkdir()
+    if text is not None:
+        (tmp_path / "m" / "2" / "engine.json").write_text(text)
+    assert repository.version_of("m", 11) == "1"
+    assert repository.version_of("m", 12) == UNKNOWN_VERSION
+
+
+def test_a_model_that_is_gone_has_no_version(repository: ModelRepository) -> None:
+    assert repository.version_of("m__candidate", 11) == UNKNOWN_VERSION
+
+
+def test_files_without_a_time_are_read_too(repository: ModelRepository, tmp_path: Path) -> None:
+    (tmp_path / "m" / "labels.txt").write_text("cup\n")
+    for name in ("config.pbtxt", "labels.txt"):
+        os.utime(tmp_path / "m" / name, ns=(0, 0))
+    assert repository.engine_input("m").height == 32
+    assert repository.labels("m") == ["cup"]
+
+
 def test_a_model_without_pictures_is_refused(repository: ModelRepository, tmp_path: Path) -> None:
     (tmp_path / "m" / "config.pbtxt").write_text('name: "m"')
     with pytest.raises(ValueError, match="no input `images`"):

@@ -26,6 +26,8 @@ class FakeEngines:
     def __init__(self) -> None:
         self.calls: list[tuple[str, int]] = []
         self.broken = ""
+        # Of each frame, in order; label 1 is `cup`.
+        self.labels: list[int] = []
 
     def infer(self, model: str, images: npt.NDArray[np.uint8], outputs: Sequence[str]) -> dict[str, npt.NDArray]:
         self.calls.append((model, len(images)))
@@ -36,6 +38,8 @@ class FakeEngines:
         if model == "detector":
             boxes = np.tile(np.array([[[0, 0, 0.5, 1], [0.9, 0.9, 0.9, 0.9]]], np.float32), (n, 1, 1))
             scores, labels = np.tile([[0.9, 0.8]], (n, 1)), np.tile([[1, 0]], (n, 1))
+            if self.labels:
+                labels[:, 0] = [self.labels.pop(0) for _ in range(n)]
             return {"boxes": boxes, "scores": scores, "labels": labels, "build": build}
         return {"embedding": images.mean(axis=(1, 2)).astype(np.float32), "build": build}
 
@@ -81,6 +85,41 @@ def test_a_broken_picture_leaves_its_neighbours_alone(recognizer: Recognizer) ->
     ]
     assert results[0].objects[0].label == "cup"
     assert all(milliseconds >= 0 for milliseconds in clock.stages_ms.values())
+
+
+def test_a_label_that_does_not_exist_fails_its_picture_alone(recognizer: Recognizer, engines: FakeEngines) -> None:
+    engines.labels = [1, 5]
+    results, _ = recognizer.recognize([request(png("red")), request(png("red"))])
+    assert results[0].error is None
+    assert isinstance(results[1].error, EngineUnavailable)
+    assert "label number 5, and labels.txt has 2 lines" in str(results[1].error)
+
+
+def wide_jpeg(width: int, height: int) -> bytes:
+    """A fine pattern: what is enlarged from fewer pixels is blurred."""
+    rows, columns = np.mgrid[0:height, 0:width]
+    pattern = ((rows // 8 + columns // 8) % 2 * 255).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pattern).convert("RGB").save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
+
+
+def test_an_object_that_is_small_in_a_large_frame_keeps_its_pixels(recognizer: Recognizer) -> None:
+    """The left half of 400x2000 pixels, reduced to 100 for detecting; the embedder's 224 come from all 200."""
+    (small,), _ = recognizer.recognize([request(wide_jpeg(400, 2000))])
+    assert small.picture is not None
+    assert small.picture.reduction == 1
+    (large,), _ = recognizer.recognize([request(wide_jpeg(2000, 2000))])
+    assert large.picture is not None
+    assert large.picture.reduction == 4
+
+
+def test_a_crop_that_is_kept_has_more_pixels_than_the_embedder_needs(recognizer: Recognizer) -> None:
+    """Another space, of a larger input, will be filled from it."""
+    whole = (Box(0.0, 0.0, 1.0, 1.0),)
+    (result,), _ = recognizer.recognize([request(wide_jpeg(900, 900), regions=whole, keep_crops=True)])
+    with Image.open(io.BytesIO(result.objects[0].crop)) as crop:
+        assert crop.size == (448, 448)
 
 
 def test_boxes_without_a_pixel_are_left_out(recognizer: Recognizer) -> None:

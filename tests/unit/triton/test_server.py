@@ -3,8 +3,10 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 from framelens_triton.installation import Installation, libpython_directory
-from framelens_triton.server import server_command, server_environment
+from framelens_triton.server import loadable_models, main, server_command, server_environment
 from framelens_triton.settings import TritonSettings
 
 
@@ -26,3 +28,38 @@ def test_the_backend_directory_holds_what_triton_looks_for(tmp_path: Path) -> No
     # Triton refuses a library that a link leads out of its directory.
     assert not any(path.is_symlink() for path in (directory / "python").iterdir())
     assert (directory / "onnxruntime" / "model.py").is_file()
+
+
+def test_a_model_without_versions_does_not_keep_the_server_from_starting(tmp_path: Path) -> None:
+    for model in ("detector", "own"):
+        (tmp_path / model / "1").mkdir(parents=True)
+        (tmp_path / model / "config.pbtxt").touch()
+    (tmp_path / "own" / "1").rmdir()
+    (tmp_path / "no_model" / "1").mkdir(parents=True)
+    assert loadable_models(tmp_path) == ["detector"]
+
+
+def test_a_setting_that_is_wrong_is_named_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["framelens-triton", "serve", "--grpc-port", "0"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == (
+        "framelens-triton: FRAMELENS_TRITON_GRPC_PORT or --grpc-port is '0': Input should be greater than or equal to 1"
+    )
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_says_what_each_command_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], flag: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["framelens-triton", flag])
+    main()
+    shown = capsys.readouterr().out
+    assert "setup  fetch" in shown
+    assert "serve --help" in shown
+
+
+def test_an_unknown_command_is_told_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["framelens-triton", "run"])
+    with pytest.raises(SystemExit, match="usage: framelens-triton COMMAND"):
+        main()

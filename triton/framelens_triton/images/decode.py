@@ -1,30 +1,58 @@
 """Decodes a picture to RGB as displayed, no larger than needed and never before its header was checked."""
 
 import io
-import struct
+import threading
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+from PIL.Image import Transpose
+from PIL.TiffImagePlugin import TiffImageFile
 
 from framelens_triton.images.boxes import Box
-from framelens_triton.images.errors import InvalidPicture, PictureTooLarge, UnsupportedFormat
+from framelens_triton.images.errors import InvalidPicture, PictureError, PictureTooLarge, UnsupportedFormat
+from framelens_triton.images.jpeg_scans import has_more_scans
 
 # Limits below check the header's pixel count for every format; Pillow's own guess would only warn.
 Image.MAX_IMAGE_PIXELS = None
+# What is wrong with a picture is said to its sender. Pillow would also warn, once a process, of odd metadata.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 # JPEG includes MPO, which many phones write: a JPEG with a preview behind it.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 _FORMAT_NAMES = "JPEG, PNG, WebP, GIF, BMP or TIFF"
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"GIF8", b"BM", b"II*\x00", b"MM\x00*")
 _ORIENTATION_TAG = 0x0112
-# libjpeg decodes at these fractions by leaving out DCT coefficients.
-_JPEG_SCALES = (8, 4, 2)
-# The shorter side a detector frame keeps, and the one a region keeps: a little over the engines' inputs.
-_FRAME_SIDE = 320
-_REGION_SIDE = 224
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, TypeError)
+# What makes a picture of each EXIF orientation (TIFF 6.0, tag 274) upright; a quarter turn swaps width and height.
+_UPRIGHT = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+_QUARTER_TURNS = (5, 6, 7, 8)
+_TILE_WIDTH_TAG, _TILE_LENGTH_TAG = 322, 323
+# Which orientations bring the last column to the left, and the last row to the top.
+_COLUMNS_END_LEFT = (2, 3, 6, 7)
+_ROWS_END_TOP = (3, 4, 7, 8)
+# A picture is reduced by one of these; libjpeg does so by leaving out DCT coefficients.
+_REDUCTIONS = (8, 4, 2)
+# The shorter side that a frame keeps: over the detector's input, so that most objects keep enough for the embedder too.
+_FRAME_SIDE = 480
+# The shorter side that a region keeps: the default embedder's input.
+REGION_SIDE = 224
+# Pictures that are decoded to more pixels than this are decoded one after the other: their memory adds up.
+_LARGE_PIXELS = 8_000_000
+_one_large = threading.Lock()
+_WHOLE = Box(0.0, 0.0, 1.0, 1.0)
+# A progressive JPEG of 20 kB can ask for hundreds of scans over all its pixels; libtiff draws its line here too.
+_MAX_SCANS = 100
 
 
 @dataclass(frozen=True)
@@ -38,33 +66,88 @@ class Limits:
 
 @dataclass(frozen=True)
 class Picture:
-    """RGB pixels as displayed, perhaps at a fraction of the full size, which is `width` x `height`."""
+    """RGB pixels as displayed, reduced by `reduction` from the full size, which is `width` x `height`.
+
+    `extent` is where the picture lies in its pixels, in 0..1 of them: where the reduction does not divide the size, the
+    last row and column reach over the picture's edge.
+    """
 
     pixels: Image.Image
     width: int
     height: int
+    reduction: int = 1
+    extent: Box = _WHOLE
+
+    def in_pixels(self, box: Box) -> Box:
+        """A box in 0..1 of the picture, in 0..1 of its pixels."""
+        x, y, width, height = self.extent.x_min, self.extent.y_min, self.extent.width, self.extent.height
+        return Box(x + box.x_min * width, y + box.y_min * height, x + box.x_max * width, y + box.y_max * height)
+
+    def from_pixels(self, boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Boxes [n, 4] in 0..1 of the pixels, in 0..1 of the picture, clipped."""
+        offset = np.array([self.extent.x_min, self.extent.y_min] * 2, np.float32)
+        return ((boxes - offset) / np.array([self.extent.width, self.extent.height] * 2, np.float32)).clip(0, 1)
+
+    def shows(self, regions: Sequence[Box], region_side: int = REGION_SIDE) -> bool:
+        """Whether decoding it for these regions would give no more pixels of them."""
+        return self.reduction <= _reduction(self.width, self.height, regions, region_side)
 
 
-def decode(data: bytes, limits: Limits, regions: Sequence[Box] | None = None) -> Picture:
+def decode(
+    data: bytes, limits: Limits, regions: Sequence[Box] | None = None, region_side: int = REGION_SIDE
+) -> Picture:
     """Decodes the first frame of an encoded picture, orientation applied, transparency over white.
 
-    A JPEG is decoded at a fraction of its size where frame and regions keep enough pixels for the engines.
+    It is reduced as far as the frame, or each region's shorter side, keeps enough pixels for the engines.
     Raises PictureError.
     """
     image = _open(data, limits)
     try:
-        orientation = image.getexif().get(_ORIENTATION_TAG, 1)
-        width, height = _displayed_size(image.size, orientation)
-        scale = _scale(width, height, regions)
-        if scale > 1:
-            image.draft(None, (image.width // scale, image.height // scale))
-        image.load()
-        upright = ImageOps.exif_transpose(image) if orientation != 1 else image
-        return Picture(_to_rgb(upright), width, height)
+        _check_work(image, data, limits)
+        return _decoded(image, regions, region_side)
+    except PictureError:
+        raise
     except MemoryError as error:
         raise PictureTooLarge(f"a picture of {image.width}x{image.height} pixels does not fit into memory") from error
-    except _BROKEN as error:
-        raise InvalidPicture(f"the {image.format} picture is broken or truncated: {error}") from error
+    except Exception as error:  # Pillow's decoders share no base but this one, and a miss would fail the whole batch.
+        raise InvalidPicture(
+            f"the {image.format} picture is broken or truncated; send it again or save it anew"
+        ) from error
+
+
+def _decoded(image: Image.Image, regions: Sequence[Box] | None, region_side: int) -> Picture:
+    if image.format == "PNG":
+        _load(image)  # Its EXIF may lie behind its pixels.
+    orientation = _orientation(image)
+    stored = image.size
+    width, height = stored[::-1] if orientation in _QUARTER_TURNS else stored
+    reduction = _reduction(width, height, regions, region_side)
+    if reduction > 1:
+        image.draft(None, (stored[0] // reduction, stored[1] // reduction))
+    _load(image)
+    rest = reduction if image.size == stored else 1
+    pixels = _to_rgb(image, rest)
+    extent = _extent(stored, reduction, pixels.size, orientation)
+    upright = pixels.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else pixels
+    return Picture(upright, width, height, reduction, extent)
+
+
+def _load(image: Image.Image) -> None:
+    if image.width * image.height <= _LARGE_PIXELS:
+        image.load()
+        return
+    with _one_large:
+        image.load()
+
+
+def _extent(stored: tuple[int, int], reduction: int, pixels: tuple[int, int], orientation: int) -> Box:
+    """Where the stored picture, reduced and turned upright, lies in its pixels."""
+    beyond_x, beyond_y = (1 - size / reduction / count for size, count in zip(stored, pixels, strict=True))
+    if orientation in _QUARTER_TURNS:
+        beyond_x, beyond_y = beyond_y, beyond_x
+    left = beyond_x if orientation in _COLUMNS_END_LEFT else 0.0
+    top = beyond_y if orientation in _ROWS_END_TOP else 0.0
+    return Box(left, top, left + 1 - beyond_x, top + 1 - beyond_y)
 
 
 def _open(data: bytes, limits: Limits) -> Image.Image:
@@ -76,10 +159,10 @@ def _open(data: bytes, limits: Limits) -> Image.Image:
         image = Image.open(io.BytesIO(data), formats=_FORMATS)
     except UnidentifiedImageError as error:
         if data.startswith(_MAGIC):
-            raise InvalidPicture("the picture's header is broken or truncated") from error
+            raise InvalidPicture("the picture's header is broken; send it again or save it anew") from error
         raise UnsupportedFormat(f"the data is not a picture in {_FORMAT_NAMES}") from error
-    except _BROKEN as error:
-        raise InvalidPicture(f"the picture's header is broken: {error}") from error
+    except Exception as error:  # As above.
+        raise InvalidPicture("the picture's header is broken; send it again or save it anew") from error
     _check_size(image.width, image.height, limits)
     return image
 
@@ -95,32 +178,48 @@ def _check_size(width: int, height: int, limits: Limits) -> None:
         )
 
 
-def _displayed_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
-    """EXIF orientations 5 to 8 turn the picture by a quarter."""
-    width, height = size
-    return (height, width) if orientation in (5, 6, 7, 8) else (width, height)
+def _check_work(image: Image.Image, data: bytes, limits: Limits) -> None:
+    """Refuses a picture that is small by its header and not by what its decoder must do."""
+    if image.format in ("JPEG", "MPO") and has_more_scans(data, _MAX_SCANS):
+        raise InvalidPicture(f"the JPEG picture has more than {_MAX_SCANS} scans; save it as a baseline JPEG")
+    if isinstance(image, TiffImageFile):
+        tile = image.tag_v2.get(_TILE_WIDTH_TAG, 1), image.tag_v2.get(_TILE_LENGTH_TAG, 1)
+        if tile[0] * tile[1] > limits.max_pixels:
+            raise PictureTooLarge(f"the TIFF picture has tiles of {tile[0]}x{tile[1]} pixels; save it without tiles")
 
 
-def _scale(width: int, height: int, regions: Sequence[Box] | None) -> int:
-    """The largest fraction at which every part that is looked at keeps enough pixels."""
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation; 1 (upright) where there is none, or none that can be read: viewers show such a picture too."""
+    if image.format == "TIFF":
+        return 1  # Pillow turns these upright by itself, and says the displayed size.
+    try:
+        return int(image.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:  # As above.
+        return 1
+
+
+def _reduction(width: int, height: int, regions: Sequence[Box] | None, region_side: int) -> int:
+    """The largest at which every part that is looked at keeps enough pixels."""
     if regions is None:
         room = min(width, height) / _FRAME_SIDE
     else:
-        room = min((min(r.width * width, r.height * height) for r in regions), default=1) / _REGION_SIDE
-    return next((scale for scale in _JPEG_SCALES if scale <= room), 1)
+        room = min((min(r.width * width, r.height * height) for r in regions), default=1) / region_side
+    return next((reduction for reduction in _REDUCTIONS if reduction <= room), 1)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB":
-        return image
-    if image.mode in ("I", "I;16", "I;16L", "I;16B", "I;16N"):
-        wide = np.asarray(image, dtype=np.int64)
-        return Image.fromarray((wide >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
-    if image.mode == "F":
-        raise UnsupportedFormat("the picture has floating-point pixels; send 8 or 16 bits a channel")
+def _to_rgb(image: Image.Image, reduction: int) -> Image.Image:
+    """Transparent pixels have no say in what a reduced pixel looks like, so alpha is multiplied in before."""
+    if image.mode in ("I", "F"):
+        raise UnsupportedFormat("the picture has 32 bits a channel; send 8 or 16")
+    if image.mode in ("I;16", "I;16L", "I;16B", "I;16N"):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        return _over_white(image.convert("RGBA"))
-    return image.convert("RGB")
+        return _over_white(_reduced(image.convert("RGBA").convert("RGBa"), reduction).convert("RGBA"))
+    return _reduced(image if image.mode == "RGB" else image.convert("RGB"), reduction)
+
+
+def _reduced(image: Image.Image, reduction: int) -> Image.Image:
+    return image.reduce(reduction) if reduction > 1 else image
 
 
 def _over_white(image: Image.Image) -> Image.Image:

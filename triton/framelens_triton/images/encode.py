@@ -6,6 +6,8 @@ from PIL import Image
 
 # Over the largest default embedder's input (260), so that a later space loses nothing.
 CROP_MAX_SIDE = 448
+# What `decode` takes at the least.
+CROP_MIN_SIDE = 16
 _QUALITY = 95
 
 

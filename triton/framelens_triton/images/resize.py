@@ -62,11 +62,13 @@ def crop_to_input(picture: Image.Image, box: Box, height: int, width: int, fit: 
     return frame_to_input(cut(picture, box), height, width, fit)[0]
 
 
-def cut(picture: Image.Image, box: Box, max_side: int | None = None) -> Image.Image:
-    """The box of a picture as a picture of its own, at its own resolution or reduced to `max_side`."""
+def cut(picture: Image.Image, box: Box, max_side: int | None = None, min_side: int = 1) -> Image.Image:
+    """The box of a picture as a picture of its own: at its own resolution or reduced to `max_side`, and no side shorter
+    than `min_side`.
+    """
     x_min, y_min, x_max, y_max = _in_pixels(picture, box)
     scale = 1.0 if max_side is None else min(1.0, max_side / max(x_max - x_min, y_max - y_min))
-    size = (max(1, round((x_max - x_min) * scale)), max(1, round((y_max - y_min) * scale)))
+    size = (max(min_side, round((x_max - x_min) * scale)), max(min_side, round((y_max - y_min) * scale)))
     return _resized(picture, box, size)
 
 

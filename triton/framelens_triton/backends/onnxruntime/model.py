@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-from framelens_triton.onnx_session import onnx_session
+from framelens_triton.priority import background_priority
 
 _DEFAULT_FILE = "model.onnx"
 
@@ -24,7 +24,11 @@ class TritonPythonModel:
         path = Path(args["model_repository"]) / args["model_version"] / file
         if not path.is_file():
             raise pb_utils.TritonModelException(f"{path} is missing; build it with `make engines`")
-        self._session = onnx_session(path, _threads(config))
+        with background_priority():
+            # Imported here, for that alone takes a core a good part of a second, beside an engine that serves.
+            from framelens_triton.onnx_session import onnx_session
+
+            self._session = onnx_session(path, _threads(config))
         self._inputs = [entry["name"] for entry in config["input"]]
         self._outputs = [entry["name"] for entry in config["output"]]
 

@@ -1,0 +1,49 @@
+"""Real pictures, and encoded forms of them."""
+
+import io
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+REPO = Path(__file__).parents[3]
+Sample = Callable[[str], Image.Image]
+Encode = Callable[..., bytes]
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    folder = REPO / "var" / "samples"
+    if not (folder / "coffee.png").is_file():
+        pytest.fail("var/samples has no pictures; `make test` fetches them first")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sample(samples: Path) -> Sample:
+    """A sample picture by file name, as RGB at its full size."""
+
+    @cache
+    def read(name: str) -> Image.Image:
+        with Image.open(samples / name) as file:
+            return file.convert("RGB")
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def small(sample: Sample) -> Image.Image:
+    """A real picture of 150x100 pixels, which no decoder is asked to scale."""
+    return sample("coffee.png").resize((150, 100))
+
+
+@pytest.fixture(scope="session")
+def encode() -> Encode:
+    def to_bytes(picture: Image.Image, fmt: str, **options: object) -> bytes:
+        buffer = io.BytesIO()
+        picture.save(buffer, fmt, **options)
+        return buffer.getvalue()
+
+    return to_bytes
