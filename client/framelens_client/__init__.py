@@ -44,15 +44,29 @@ from framelens_client.results import (
     UpsertResult,
 )
 from framelens_client.settings import NO_RETRIES, Retries, Timeouts
+from framelens_client.trials import (
+    Bounds,
+    CanaryGroup,
+    CanaryReport,
+    Disagreement,
+    Distribution,
+    ShadowReport,
+    Trial,
+)
 
 __all__ = [
     "NO_RETRIES",
     "AsyncClient",
+    "Bounds",
     "Box",
+    "CanaryGroup",
+    "CanaryReport",
     "Cancelled",
     "Client",
     "DeadlineExceeded",
     "Deletion",
+    "Disagreement",
+    "Distribution",
     "Engine",
     "Filter",
     "FrameLensError",
@@ -80,9 +94,11 @@ __all__ = [
     "Served",
     "ServerFailed",
     "ServingStatus",
+    "ShadowReport",
     "StoredPicture",
     "StoredProduct",
     "Timeouts",
+    "Trial",
     "Unauthenticated",
     "Unavailable",
     "Unreachable",

@@ -24,6 +24,7 @@ from framelens_client.results import (
     Upsert,
 )
 from framelens_client.settings import Connection, Retries, Timeouts
+from framelens_client.trials import Bounds, Trial
 
 Result = TypeVar("Result")
 
@@ -73,11 +74,15 @@ class AsyncClient:
         filter: Filter | None = None,  # noqa: A002 (the contract's word)
         min_object_score: float | None = None,
         max_objects: int | None = None,
+        key: str = "",
         timeout_s: float | None = None,
     ) -> Recognition:
-        """Finds the objects in a frame and the matches of each."""
+        """Finds the objects in a frame and the matches of each.
+
+        `key` says whose request it is, such as a user's id: in a canary, one key is answered by the same engines.
+        """
         content = await _content(picture)
-        call = self._calls.recognize(content, top_k, min_score, filter, min_object_score, max_objects)
+        call = self._calls.recognize(content, top_k, min_score, filter, min_object_score, max_objects, key)
         return await self._send(call, timeout_s)
 
     async def search_region(
@@ -89,10 +94,11 @@ class AsyncClient:
         min_score: float | None = None,
         filter: Filter | None = None,  # noqa: A002 (the contract's word)
         page_token: str = "",
+        key: str = "",
         timeout_s: float | None = None,
     ) -> RegionSearch:
         """Searches exactly this region; `page_token` of an earlier answer asks for the matches that follow."""
-        call = self._calls.search_region(await _content(picture), region, top_k, min_score, filter, page_token)
+        call = self._calls.search_region(await _content(picture), region, top_k, min_score, filter, page_token, key)
         return await self._send(call, timeout_s)
 
     async def upsert_products(self, products: Iterable[ProductUpsert], *, timeout_s: float | None = None) -> Upsert:
@@ -136,6 +142,30 @@ class AsyncClient:
             page_token = page.next_page_token
             if not page_token:
                 return
+
+    async def start_trial(
+        self,
+        kind: str,
+        share: float,
+        *,
+        engine: str | None = None,
+        space: str | None = None,
+        bounds: Bounds | None = None,
+        timeout_s: float | None = None,
+    ) -> Trial:
+        """Tries a candidate on the gateway that answers: `kind` is shadow or canary, `space` is next.
+
+        Raises NotFound where the candidate is not there, ValueError unless exactly one is named.
+        """
+        return await self._send(self._calls.start_trial(kind, share, engine, space, bounds), timeout_s)
+
+    async def stop_trial(self, *, timeout_s: float | None = None) -> Trial:
+        """Ends the trial at once."""
+        return await self._send(self._calls.stop_trial(), timeout_s)
+
+    async def trial(self, *, timeout_s: float | None = None) -> Trial:
+        """The trial that is running, or else the last one."""
+        return await self._send(self._calls.trial(), timeout_s)
 
     async def health(self, *, timeout_s: float | None = None) -> Health:
         """What the gateway says of itself now; never retried. Raises Unreachable."""

@@ -1,20 +1,25 @@
 """Each call of the contract as a value, so that the sync and the async client send the very same thing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import grpc
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 
-from framelens_client import health, messages, results
+from framelens_client import health, messages, results, trial_messages, trials
+from framelens_client.errors import InvalidRequest
+from framelens_client.reasons import Reason
 from framelens_client.settings import NO_RETRIES, Retries, Timeouts
 from framelens_client.v1 import framelens_pb2 as pb
 
 Result = TypeVar("Result")
 
-_SEARCH = "/framelens.v1.VisualSearch/"
-_CATALOG = "/framelens.v1.Catalog/"
+_SEARCH, _CATALOG, _TRIALS = (
+    f"/{pb.DESCRIPTOR.services_by_name[name].full_name}/" for name in ("VisualSearch", "Catalog", "Trials")
+)
 _HEALTH_CHECK = "/grpc.health.v1.Health/Check"
 
 
@@ -30,13 +35,27 @@ class Call(Generic[Result]):
     retries: Retries
 
 
+@contextmanager
+def _sendable() -> Iterator[None]:
+    """What no message can carry, such as a number too large for its field, is wrong in the request."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise InvalidRequest(
+            f"the request cannot be sent: {error}",
+            reason=Reason.INVALID_ARGUMENT,
+            code=grpc.StatusCode.INVALID_ARGUMENT,
+        ) from error
+
+
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Builds calls with the defaults of one client."""
+    """Builds calls with the defaults of one client. Every method raises InvalidRequest."""
 
     timeouts: Timeouts
     retries: Retries
 
+    @_sendable()
     def recognize(
         self,
         picture: bytes,
@@ -45,16 +64,19 @@ class Calls:
         wanted: results.Filter | None,
         min_object_score: float | None,
         max_objects: int | None,
+        key: str,
     ) -> Call[results.Recognition]:
         request = pb.RecognizeRequest(
             picture=picture,
             search=messages.search_options(top_k, min_score, wanted),
             min_object_score=min_object_score,
             max_objects=max_objects,
+            key=key,
         )
         timeout_s = self.timeouts.search_s
         return Call(_SEARCH + "Recognize", request, pb.RecognizeResponse, messages.recognition, timeout_s, self.retries)
 
+    @_sendable()
     def search_region(
         self,
         picture: bytes,
@@ -63,26 +85,31 @@ class Calls:
         min_score: float | None,
         wanted: results.Filter | None,
         page_token: str,
+        key: str,
     ) -> Call[results.RegionSearch]:
         request = pb.SearchRegionRequest(
             picture=picture,
             region=messages.box_message(region),
             search=messages.search_options(top_k, min_score, wanted),
             page_token=page_token,
+            key=key,
         )
         answer, timeout_s = pb.SearchRegionResponse, self.timeouts.search_s
         return Call(_SEARCH + "SearchRegion", request, answer, messages.region_search, timeout_s, self.retries)
 
+    @_sendable()
     def upsert_products(self, products: Sequence[results.ProductUpsert]) -> Call[results.Upsert]:
         request = pb.UpsertProductsRequest(products=map(messages.upsert_message, products))
         answer, timeout_s = pb.UpsertProductsResponse, self.timeouts.write_s
         return Call(_CATALOG + "UpsertProducts", request, answer, messages.upsert, timeout_s, self.retries)
 
+    @_sendable()
     def delete_products(self, ids: Sequence[str]) -> Call[results.Deletion]:
         request = pb.DeleteProductsRequest(ids=ids)
         answer, timeout_s = pb.DeleteProductsResponse, self.timeouts.write_s
         return Call(_CATALOG + "DeleteProducts", request, answer, messages.deletion, timeout_s, self.retries)
 
+    @_sendable()
     def get_product(self, product_id: str) -> Call[results.StoredProduct]:
         request = pb.GetProductRequest(id=product_id)
         timeout_s = self.timeouts.read_s
@@ -90,6 +117,7 @@ class Calls:
             _CATALOG + "GetProduct", request, pb.StoredProduct, messages.stored_product, timeout_s, self.retries
         )
 
+    @_sendable()
     def list_products(
         self, wanted: results.Filter | None, page_size: int | None, page_token: str
     ) -> Call[results.ProductPage]:
@@ -98,6 +126,30 @@ class Calls:
         )
         answer, timeout_s = pb.ListProductsResponse, self.timeouts.read_s
         return Call(_CATALOG + "ListProducts", request, answer, messages.product_page, timeout_s, self.retries)
+
+    def start_trial(
+        self, kind: str, share: float, engine: str | None, space: str | None, bounds: trials.Bounds | None
+    ) -> Call[trials.Trial]:
+        """Raises ValueError unless there is one candidate: in the message the last of two would win."""
+        if (engine is None) == (space is None):
+            raise ValueError("a trial has one candidate: give either engine or space")
+        with _sendable():
+            request = pb.StartTrialRequest(kind=kind, share=share, bounds=trial_messages.bounds_message(bounds))
+            if engine is not None:
+                request.engine = engine
+            if space is not None:
+                request.space = space
+        return self._trial("StartTrial", request)
+
+    def stop_trial(self) -> Call[trials.Trial]:
+        return self._trial("StopTrial", pb.StopTrialRequest())
+
+    def trial(self) -> Call[trials.Trial]:
+        return self._trial("GetTrial", pb.GetTrialRequest())
+
+    def _trial(self, method: str, request: Message) -> Call[trials.Trial]:
+        timeout_s = self.timeouts.read_s
+        return Call(_TRIALS + method, request, pb.Trial, trial_messages.trial, timeout_s, self.retries)
 
     def health(self, service: str) -> Call[health.ServingStatus]:
         request = health_pb2.HealthCheckRequest(service=service)

@@ -23,6 +23,7 @@ from framelens_client.results import (
     Upsert,
 )
 from framelens_client.settings import Connection, Retries, Timeouts
+from framelens_client.trials import Bounds, Trial
 
 Result = TypeVar("Result")
 
@@ -72,11 +73,15 @@ class Client:
         filter: Filter | None = None,  # noqa: A002 (the contract's word)
         min_object_score: float | None = None,
         max_objects: int | None = None,
+        key: str = "",
         timeout_s: float | None = None,
     ) -> Recognition:
-        """Finds the objects in a frame and the matches of each."""
+        """Finds the objects in a frame and the matches of each.
+
+        `key` says whose request it is, such as a user's id: in a canary, one key is answered by the same engines.
+        """
         content = _content(picture)
-        call = self._calls.recognize(content, top_k, min_score, filter, min_object_score, max_objects)
+        call = self._calls.recognize(content, top_k, min_score, filter, min_object_score, max_objects, key)
         return self._send(call, timeout_s)
 
     def search_region(
@@ -88,10 +93,11 @@ class Client:
         min_score: float | None = None,
         filter: Filter | None = None,  # noqa: A002 (the contract's word)
         page_token: str = "",
+        key: str = "",
         timeout_s: float | None = None,
     ) -> RegionSearch:
         """Searches exactly this region; `page_token` of an earlier answer asks for the matches that follow."""
-        call = self._calls.search_region(_content(picture), region, top_k, min_score, filter, page_token)
+        call = self._calls.search_region(_content(picture), region, top_k, min_score, filter, page_token, key)
         return self._send(call, timeout_s)
 
     def upsert_products(self, products: Iterable[ProductUpsert], *, timeout_s: float | None = None) -> Upsert:
@@ -132,6 +138,30 @@ class Client:
             page_token = page.next_page_token
             if not page_token:
                 return
+
+    def start_trial(
+        self,
+        kind: str,
+        share: float,
+        *,
+        engine: str | None = None,
+        space: str | None = None,
+        bounds: Bounds | None = None,
+        timeout_s: float | None = None,
+    ) -> Trial:
+        """Tries a candidate on the gateway that answers: `kind` is shadow or canary, `space` is next.
+
+        Raises NotFound where the candidate is not there, ValueError unless exactly one is named.
+        """
+        return self._send(self._calls.start_trial(kind, share, engine, space, bounds), timeout_s)
+
+    def stop_trial(self, *, timeout_s: float | None = None) -> Trial:
+        """Ends the trial at once."""
+        return self._send(self._calls.stop_trial(), timeout_s)
+
+    def trial(self, *, timeout_s: float | None = None) -> Trial:
+        """The trial that is running, or else the last one."""
+        return self._send(self._calls.trial(), timeout_s)
 
     def health(self, *, timeout_s: float | None = None) -> Health:
         """What the gateway says of itself now; never retried. Raises Unreachable."""

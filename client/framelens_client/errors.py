@@ -103,6 +103,7 @@ _CLASS_OF_REASON: dict[Reason, type[FrameLensError]] = {
     Reason.UNSUPPORTED_FORMAT: InvalidPicture,
     Reason.UNAUTHENTICATED: Unauthenticated,
     Reason.NOT_FOUND: NotFound,
+    Reason.METHOD_NOT_ALLOWED: InvalidRequest,
     Reason.OVERLOADED: Overloaded,
     Reason.TRITON_UNAVAILABLE: Unavailable,
     Reason.MILVUS_UNAVAILABLE: Unavailable,

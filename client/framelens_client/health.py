@@ -5,7 +5,10 @@ from enum import StrEnum
 
 from grpc_health.v1 import health_pb2
 
-SERVICES = ("", "framelens.v1.VisualSearch", "framelens.v1.Catalog")
+from framelens_client.v1 import framelens_pb2 as pb
+
+_services = pb.DESCRIPTOR.services_by_name
+SERVICES = ("", _services["VisualSearch"].full_name, _services["Catalog"].full_name)
 
 
 class ServingStatus(StrEnum):

@@ -1,6 +1,6 @@
 """Conversion between the typed values of results.py and the messages of the contract."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -8,14 +8,19 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
 
 from framelens_client import results
+from framelens_client.trials import Trial
 from framelens_client.v1 import framelens_pb2 as pb
 
-Answer = results.Recognition | results.RegionSearch | results.StoredProduct
+# As they happen; a map of the contract comes in another order every time.
+_STAGES = ("decode", "resize", "detect", "nms", "crop", "embed", "queue", "recognizer", "search", "total")
+
+Answer = results.Recognition | results.RegionSearch | results.StoredProduct | Trial
 
 _MESSAGE_OF: dict[type[Answer], type[Message]] = {
     results.Recognition: pb.RecognizeResponse,
     results.RegionSearch: pb.SearchRegionResponse,
     results.StoredProduct: pb.StoredProduct,
+    Trial: pb.Trial,
 }
 
 
@@ -139,9 +144,16 @@ def _served(served: pb.Served) -> results.Served:
     return results.Served(
         engines=tuple(results.Engine(engine.model, engine.version) for engine in served.engines),
         collections=tuple(served.collections),
-        stages_ms=dict(served.stages_ms),
+        stages_ms=_in_order(served.stages_ms),
         picture=results.PictureSize(size.width, size.height) if served.HasField("picture") else None,
+        candidate=served.candidate,
     )
+
+
+def _in_order(stages_ms: Mapping[str, float]) -> dict[str, float]:
+    """Stages of a newer server come first: they are parts of the total too."""
+    place = {stage: number for number, stage in enumerate(_STAGES)}
+    return dict(sorted(stages_ms.items(), key=lambda stage: (place.get(stage[0], -1), stage[0])))
 
 
 def _upsert_result(result: pb.UpsertResult) -> results.UpsertResult:

@@ -21,6 +21,7 @@ class Reason(StrEnum):
     UNSUPPORTED_FORMAT = "UNSUPPORTED_FORMAT"
     UNAUTHENTICATED = "UNAUTHENTICATED"
     NOT_FOUND = "NOT_FOUND"
+    METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     OVERLOADED = "OVERLOADED"
     TRITON_UNAVAILABLE = "TRITON_UNAVAILABLE"
     MILVUS_UNAVAILABLE = "MILVUS_UNAVAILABLE"
@@ -34,8 +35,11 @@ class Reason(StrEnum):
 _BAD_REQUEST = (grpc.StatusCode.INVALID_ARGUMENT, HTTPStatus.BAD_REQUEST)
 _UNAVAILABLE = (grpc.StatusCode.UNAVAILABLE, HTTPStatus.SERVICE_UNAVAILABLE)
 
+# nginx's code for a caller that has hung up; HTTP itself has none.
+_CLIENT_CLOSED_REQUEST = 499
+
 # Each reason has exactly one gRPC status and one HTTP status.
-STATUS_OF: dict[Reason, tuple[grpc.StatusCode, HTTPStatus]] = {
+STATUS_OF: dict[Reason, tuple[grpc.StatusCode, int]] = {
     Reason.INVALID_ARGUMENT: _BAD_REQUEST,
     Reason.INVALID_FILTER: _BAD_REQUEST,
     Reason.INVALID_PAGE_TOKEN: _BAD_REQUEST,
@@ -46,12 +50,13 @@ STATUS_OF: dict[Reason, tuple[grpc.StatusCode, HTTPStatus]] = {
     Reason.UNSUPPORTED_FORMAT: (grpc.StatusCode.INVALID_ARGUMENT, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     Reason.UNAUTHENTICATED: (grpc.StatusCode.UNAUTHENTICATED, HTTPStatus.UNAUTHORIZED),
     Reason.NOT_FOUND: (grpc.StatusCode.NOT_FOUND, HTTPStatus.NOT_FOUND),
+    Reason.METHOD_NOT_ALLOWED: (grpc.StatusCode.UNIMPLEMENTED, HTTPStatus.METHOD_NOT_ALLOWED),
     Reason.OVERLOADED: (grpc.StatusCode.RESOURCE_EXHAUSTED, HTTPStatus.TOO_MANY_REQUESTS),
     Reason.TRITON_UNAVAILABLE: _UNAVAILABLE,
     Reason.MILVUS_UNAVAILABLE: _UNAVAILABLE,
     Reason.SPACE_NOT_LOADED: _UNAVAILABLE,
     Reason.SPACE_MISMATCH: _UNAVAILABLE,
     Reason.DEADLINE_EXCEEDED: (grpc.StatusCode.DEADLINE_EXCEEDED, HTTPStatus.GATEWAY_TIMEOUT),
-    Reason.CANCELLED: (grpc.StatusCode.CANCELLED, HTTPStatus.REQUEST_TIMEOUT),
+    Reason.CANCELLED: (grpc.StatusCode.CANCELLED, _CLIENT_CLOSED_REQUEST),
     Reason.INTERNAL: (grpc.StatusCode.INTERNAL, HTTPStatus.INTERNAL_SERVER_ERROR),
 }

@@ -60,6 +60,8 @@ class Served:
     collections: tuple[str, ...]
     stages_ms: Mapping[str, float]
     picture: PictureSize | None
+    # What answered in place of the live engines, in a canary: a model, or the alias of a space.
+    candidate: str = ""
 
 
 @dataclass(frozen=True, slots=True)

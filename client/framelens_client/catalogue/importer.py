@@ -28,7 +28,8 @@ from framelens_client.reasons import Reason
 from framelens_client.results import ProductUpsert, ReferencePicture, UpsertResult
 from framelens_client.settings import Retries
 
-CALLS_IN_FLIGHT = 4
+# One is embedded while the other is written; more would take the permits of other writers.
+CALLS_IN_FLIGHT = 2
 
 Answer = TypeVar("Answer")
 

@@ -12,10 +12,13 @@ from framelens_client.reasons import Reason
 from framelens_client.region import parse_region
 from framelens_client.results import Box, Product
 
-REQUIRED_COLUMNS = ("id", "title", "url", "merchant", "category", "price", "currency", "image")
-COLUMNS = (*REQUIRED_COLUMNS, "region")
+REQUIRED_COLUMNS = ("id", "image")
+_TEXTS = ("title", "url", "merchant", "category", "currency")
+COLUMNS = ("id", "title", "url", "merchant", "category", "price", "currency", "image", "region")
 
-_PRICE = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
+_PRICE = re.compile(r"-?(\d+(\.\d*)?|\.\d+)", re.ASCII)
+# What spreadsheets write between fields where the comma is the decimal sign.
+_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +105,16 @@ def _header(path: Path, reader: Iterator[list[str]]) -> list[str]:
     if flaw := _text_flaw((f"column {number}", name) for number, name in enumerate(header, 1)):
         raise CatalogueError(f"{path}: the header has {flaw}; save the file as CSV in UTF-8")
     if missing := [name for name in REQUIRED_COLUMNS if name not in header]:
-        raise CatalogueError(f"{path}: missing columns {','.join(missing)}; found {','.join(header)}")
+        flaw = f"the header has no column {' and no '.join(missing)}; found {','.join(header)}"
+        raise CatalogueError(f"{path}: {flaw}{_separator_hint(header)}")
     if doubled := sorted({name for name in header if header.count(name) > 1}):
         raise CatalogueError(f"{path}: columns named more than once: {','.join(doubled)}")
     return header
+
+
+def _separator_hint(header: Sequence[str]) -> str:
+    used = [name for separator, name in _OTHER_SEPARATORS.items() if separator in header[0]]
+    return f" (its fields are separated by {used[0]}: save the file with commas)" if used else ""
 
 
 def _text_flaw(cells: Iterable[tuple[str, str]]) -> str:
@@ -118,13 +127,15 @@ def _text_flaw(cells: Iterable[tuple[str, str]]) -> str:
 
 
 def _product(cells: dict[str, str]) -> Product:
-    texts = {name: cells[name] for name in ("id", "title", "url", "merchant", "category", "currency")}
-    return Product(price=_price(cells["price"]), **texts)
+    texts = {name: cells.get(name, "") for name in _TEXTS}
+    return Product(cells["id"], price=_price(cells.get("price", "")), **texts)
 
 
 def _price(text: str) -> float | None:
     if text and not _PRICE.fullmatch(text):
         raise ValueError(f"price {text!r} is not a number such as 19.90")
+    if text.startswith("-"):
+        raise ValueError(f"price {text} is below 0")
     return float(text) if text else None
 
 

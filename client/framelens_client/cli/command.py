@@ -12,6 +12,8 @@ from framelens_client.cli.products import products
 from framelens_client.cli.recognize import recognize
 from framelens_client.cli.search import search
 from framelens_client.cli.status import status
+from framelens_client.cli.trial import trial
+from framelens_client.cli.unreachable import unreachable
 from framelens_client.errors import CatalogueError, FrameLensError, Unreachable
 
 
@@ -47,7 +49,7 @@ def framelens(
     ctx.obj = Gateway(address, token, timeout, credentials)
 
 
-for command in (recognize, search, products, status):
+for command in (recognize, search, products, status, trial):
     framelens.add_command(command)
 
 
@@ -60,7 +62,7 @@ def _failures_as_exits(ctx: click.Context) -> Iterator[None]:
         ctx.exit(130)
     except Unreachable as error:
         address = ctx.obj.target().address
-        raise click.ClickException(f"no gateway answers at {address} ({error.message}); is it running?") from error
+        raise click.ClickException(unreachable(address, error)) from error
     except FrameLensError as error:
         raise click.ClickException(f"{error.reason}: {error.message}") from error
     except CatalogueError as error:

@@ -13,6 +13,11 @@ from framelens_client.results import Box, Match, Recognition, RegionSearch
 _COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#808000")
 _SMALLEST_FONT = 10
 _FONT_SHARE = 1 / 28
+# zlib's fastest: the smallest file costs seconds where a picture has tens of millions of pixels.
+_PNG_EFFORT = 1
+
+# Left, top, right, bottom in pixels.
+_Area = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,40 +59,64 @@ def draw(picture: Path, captions: Sequence[Caption], out: Path) -> None:
             canvas = _as_displayed(opened)
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
         raise click.ClickException(f"cannot draw on {picture}: {error}") from error
-    pen = ImageDraw.Draw(canvas)
-    font = ImageFont.load_default(max(_SMALLEST_FONT, round(min(canvas.size) * _FONT_SHARE)))
-    for index, caption in enumerate(captions):
-        _draw_caption(pen, canvas.size, font, caption, _COLOURS[index % len(_COLOURS)])
+    _draw_captions(canvas, captions)
     try:
-        canvas.save(out, format="PNG")
+        canvas.save(out, format="PNG", compress_level=_PNG_EFFORT)
     except OSError as error:
         raise click.ClickException(f"cannot write {out}: {error.strerror}") from error
 
 
 def _as_displayed(opened: Image.Image) -> Image.Image:
+    """Upright, and over white where it is transparent, as the server looks at it."""
     upright = ImageOps.exif_transpose(opened)
     if upright.mode.startswith("I"):  # 16 bits a pixel; Pillow would clip them to 8
-        upright = upright.convert("I").point(lambda value: value / 256).convert("L")
+        return upright.convert("I").point(lambda value: value / 256).convert("L").convert("RGB")
+    if upright.has_transparency_data:
+        white = Image.new("RGBA", upright.size, "white")
+        upright = Image.alpha_composite(white, upright.convert("RGBA"))
     return upright.convert("RGB")
 
 
-def _draw_caption(
-    pen: ImageDraw.ImageDraw,
-    size: tuple[int, int],
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
-    caption: Caption,
-    colour: str,
-) -> None:
+def _draw_captions(canvas: Image.Image, captions: Sequence[Caption]) -> None:
+    """All boxes, then the texts; the best answer comes first, so its text is placed first and drawn last."""
+    pen = ImageDraw.Draw(canvas)
+    font = ImageFont.load_default(max(_SMALLEST_FONT, round(min(canvas.size) * _FONT_SHARE)))
+    stroke = max(1, round(min(canvas.size) / 200))
+    coloured = [(caption, _COLOURS[index % len(_COLOURS)]) for index, caption in enumerate(captions)]
+    for caption, colour in reversed(coloured):
+        pen.rectangle(_outline(caption.box, canvas.size), outline=colour, width=stroke)
+    placed: list[tuple[_Area, str, str]] = []
+    for caption, colour in coloured:
+        _, _, width, height = pen.textbbox((0, 0), caption.text, font=font)
+        size = (width + 2 * stroke, height + 2 * stroke)
+        area = _free_area(_outline(caption.box, canvas.size), size, canvas.size, [taken for taken, _, _ in placed])
+        placed.append((area, caption.text, colour))
+    for area, text, colour in reversed(placed):
+        pen.rectangle(area, fill=colour)
+        pen.text((area[0] + stroke, area[1] + stroke), text, fill="white", font=font)
+
+
+def _outline(box: Box, canvas: tuple[int, int]) -> _Area:
+    width, height = canvas[0] - 1, canvas[1] - 1
+    return box.x_min * width, box.y_min * height, box.x_max * width, box.y_max * height
+
+
+def _free_area(outline: _Area, size: tuple[float, float], canvas: tuple[int, int], taken: Sequence[_Area]) -> _Area:
+    """Above the box, or inside it at the top edge; never off the right edge.
+
+    Where another text is in the way, the nearest line below or above that is free; over it where none is.
+    """
     width, height = size
-    box = caption.box
-    left, top = box.x_min * (width - 1), box.y_min * (height - 1)
-    stroke = max(1, round(min(size) / 200))
-    pen.rectangle((left, top, box.x_max * (width - 1), box.y_max * (height - 1)), outline=colour, width=stroke)
-    _, _, text_width, text_height = pen.textbbox((0, 0), caption.text, font=font)
-    # Above the box, or inside it at the top edge; never off the right edge.
-    at = (max(0.0, min(left, width - text_width - 2 * stroke)), max(0.0, top - text_height - 2 * stroke))
-    pen.rectangle((*at, at[0] + text_width + 2 * stroke, at[1] + text_height + 2 * stroke), fill=colour)
-    pen.text((at[0] + stroke, at[1] + stroke), caption.text, fill="white", font=font)
+    left, wanted = max(0.0, min(outline[0], canvas[0] - width)), max(0.0, outline[1] - height)
+    lines = range(1, int(canvas[1] // height) + 1)
+    tops = [top for line in lines for top in (wanted + line * height, wanted - line * height)]
+    areas = [(left, top, left + width, top + height) for top in tops if 0 <= top <= canvas[1] - height]
+    areas.insert(0, (left, wanted, left + width, wanted + height))
+    return next((area for area in areas if not any(_overlap(area, other) for other in taken)), areas[0])
+
+
+def _overlap(one: _Area, other: _Area) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _best(matches: Sequence[Match]) -> str:

@@ -1,7 +1,7 @@
 """Which gateway the command talks to."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -9,9 +9,11 @@ import grpc
 
 from framelens_client.async_client import AsyncClient
 from framelens_client.client import Client
-from framelens_client.settings import NO_RETRIES, Timeouts
+from framelens_client.settings import NO_RETRIES, Retries, Timeouts
 
 SERVE_FILE = Path("var") / "serve.json"
+# Two or three seconds, enough for a gateway that restarts: who forgot to start one should not wait for the deadline.
+_BRIEF_RETRIES = Retries(unreachable_attempts=8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +37,17 @@ class Gateway:
         """Raises UsageError when no address is known."""
         return Target(self.address, self.address) if self.address else _served_from(Path.cwd())
 
+    def each(self) -> list["Gateway"]:
+        """One for each address of `--address A,B`, for commands that act on every gateway."""
+        addresses = self.target().address.split(",")
+        return [replace(self, address=address.strip()) for address in addresses if address.strip()]
+
     def client(self) -> Client:
         address, token, credentials = self.target().address, self.token, self.credentials
         try:
-            return Client(address, token=token, credentials=credentials, timeouts=self._timeouts())
+            return Client(
+                address, token=token, credentials=credentials, timeouts=self._timeouts(), retries=_BRIEF_RETRIES
+            )
         except ValueError as error:
             raise click.UsageError(str(error)) from error
 

@@ -15,6 +15,8 @@ from framelens_client.catalogue.report import Report
 from framelens_client.catalogue.rows import COLUMNS, Rejection
 from framelens_client.cli.gateway import Gateway
 from framelens_client.cli.tables import console, printable
+from framelens_client.cli.unreachable import unreachable
+from framelens_client.errors import Unreachable
 
 _STATE_SUFFIX = ".import-state"
 
@@ -59,9 +61,9 @@ def import_command(
 ) -> None:
     """Stores the products of a catalogue in CSV.
 
-    Columns: id,title,url,merchant,category,price,currency,image and, if wanted, region. Rows of one id are pictures of
-    one product. Run it again after an interruption or a change: only what is new or changed is sent. A product that
-    was taken out of the file stays in the catalogue (see `products delete`).
+    Columns: id, image and, if wanted, title, url, merchant, category, price, currency and region, separated by commas.
+    Rows of one id are pictures of one product. Run it again after an interruption or a change: only what is new or
+    changed is sent. A product that was taken out of the file stays in the catalogue (see `products delete`).
     """
     gateway: Gateway = ctx.obj
     state = state or catalogue.with_name(catalogue.name + _STATE_SUFFIX)
@@ -100,7 +102,7 @@ def _run(gateway: Gateway, content: Catalogue, journal: Journal, wait_s: float, 
         with progress:
             asyncio.run(_import(gateway, importer, content))
     finally:
-        _summarize(importer, journal)
+        _summarize(importer, journal, gateway.target().address)
     return importer.counts.stored + importer.counts.unchanged == importer.counts.read
 
 
@@ -109,14 +111,15 @@ async def _import(gateway: Gateway, importer: Importer, content: Catalogue) -> N
         await importer.run(client, content)
 
 
-def _summarize(importer: Importer, journal: Journal) -> None:
+def _summarize(importer: Importer, journal: Journal, address: str) -> None:
     counts = importer.counts
     parts = f"{counts.stored} stored + {counts.unchanged} unchanged + {counts.rejected} rejected"
     if counts.not_sent:
         parts += f" + {counts.not_sent} not sent"
     click.echo(f"{counts.read} rows read = {parts}")
     if error := importer.stopped_by:
-        click.echo(f"stopped: {error.reason}: {error.message}", err=True)
+        why = unreachable(address, error) if isinstance(error, Unreachable) else f"{error.reason}: {error.message}"
+        click.echo(f"stopped: {why}", err=True)
     if counts.not_sent:
         click.echo(f"to go on, run the same command again: {journal.path} knows what is stored", err=True)
 

@@ -8,8 +8,8 @@ import click
 from framelens_client.cli.drawing import draw, drawing_paths, recognition_captions
 from framelens_client.cli.gateway import Gateway
 from framelens_client.cli.search_options import filter_of, search_options
-from framelens_client.cli.tables import console, objects_table, served_line
-from framelens_client.errors import FrameLensError
+from framelens_client.cli.tables import console, matches_left_out, objects_table, served_line
+from framelens_client.errors import FrameLensError, Unauthenticated, Unreachable
 from framelens_client.messages import as_json
 from framelens_client.results import Recognition
 
@@ -26,7 +26,7 @@ PICTURE = click.Path(exists=True, dir_okay=False, path_type=Path)
     metavar="OUT.png",
     help="Draw the objects; several FILEs give OUT-NAME.png each, or NAME.png if OUT is a folder.",
 )
-@click.option("--min-object-score", type=float, help="Leave out objects below this confidence. [default: 0.3]")
+@click.option("--min-object-score", type=float, help="Leave out objects below this confidence. [default: 0.5]")
 @click.option("--max-objects", type=int, help="At most this many objects, 1 to 32. [default: 8]")
 @search_options
 @click.pass_obj
@@ -43,6 +43,7 @@ def recognize(
     merchants: tuple[str, ...],
     min_price: float | None,
     max_price: float | None,
+    key: str,
 ) -> None:
     """Finds the objects in each FILE, and their best matches."""
     drawings = drawing_paths(out, files) if out else [None] * len(files)
@@ -58,10 +59,11 @@ def recognize(
                     filter=wanted,
                     min_object_score=min_object_score,
                     max_objects=max_objects,
+                    key=key,
                 )
+            except (Unreachable, Unauthenticated):  # No fault of this picture: the next would meet the same.
+                raise
             except FrameLensError as error:
-                if len(files) == 1:
-                    raise
                 failed += 1
                 _show_failure(file, error, as_lines)
                 continue
@@ -69,6 +71,8 @@ def recognize(
             if drawing:
                 draw(file, recognition_captions(answer), drawing)
     if failed:
+        if len(files) == 1:
+            raise click.exceptions.Exit(1)
         raise click.ClickException(f"{failed} of {len(files)} pictures failed")
 
 
@@ -78,8 +82,12 @@ def _show(file: Path, answer: Recognition, as_lines: bool) -> None:
         return
     screen = console()
     size = answer.served.picture
-    screen.print(f"{file}  {size.width}x{size.height}" if size else str(file), style="bold", markup=False)
+    screen.print(
+        f"{file}  {size.width}x{size.height}" if size else str(file), style="bold", markup=False, highlight=False
+    )
     screen.print(objects_table(answer.objects) if answer.objects else "no objects found")
+    if matches_left_out(answer.objects):
+        screen.print("the best matches of each object are shown; --json has all of them", style="dim")
     screen.print(served_line(answer.served))
 
 

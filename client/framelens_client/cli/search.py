@@ -49,13 +49,14 @@ def search(
     merchants: tuple[str, ...],
     min_price: float | None,
     max_price: float | None,
+    key: str,
 ) -> None:
     """Searches one region of FILE; nothing is detected."""
     drawing = drawing_paths(out, [file])[0] if out else None
     wanted = filter_of(categories, merchants, min_price, max_price)
     with gateway.client() as client:
         answer = client.search_region(
-            file, region, top_k=top_k, min_score=min_score, filter=wanted, page_token=page_token
+            file, region, top_k=top_k, min_score=min_score, filter=wanted, page_token=page_token, key=key
         )
     if as_line:
         click.echo(json.dumps(as_json(answer), ensure_ascii=False))

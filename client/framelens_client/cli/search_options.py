@@ -19,6 +19,7 @@ _SEARCH = (
     click.option("--top-k", type=int, help="Matches per object, 1 to 100. [default: 10]"),
     click.option("--min-score", type=float, help="Leave out matches below this cosine similarity."),
     *_FILTER,
+    click.option("--key", default="", help="Whose request this is, such as a user's id: a canary chooses by it."),
 )
 
 

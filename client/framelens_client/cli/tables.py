@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -10,6 +11,8 @@ from framelens_client.health import Health, ServingStatus
 from framelens_client.results import Box, Match, RecognizedObject, Served, StoredProduct
 
 _MATCHES_SHOWN = 3
+# Columns that are never folded: a number in two lines is read as two.
+_NUMBERS = ("score", "price")
 _WIDTH_OF_FILES = 160
 
 
@@ -20,17 +23,25 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def objects_table(objects: Sequence[RecognizedObject]) -> Table:
-    table = _table("object", "score", "box", "best matches", "score", "price", "merchant")
+    """Each object with its box, and below it its best matches: in one column, so that 80 characters suffice."""
+    table = _table("object, matches", *_NUMBERS, "merchant")
     for found in objects:
-        head = (found.label, f"{found.score:.2f}", _box(found.box))
-        rows = [_match_cells(match) for match in found.matches[:_MATCHES_SHOWN]] or [_no_match(found.note)]
-        for index, cells in enumerate(rows):
-            table.add_row(*_cells(*(head if index == 0 else ("", "", "")), *cells))
+        table.add_row(*_cells(f"{found.label}  {_box(found.box)}", f"{found.score:.2f}"), style="bold")
+        for match in found.matches[:_MATCHES_SHOWN]:
+            name, *rest = _match_cells(match)
+            table.add_row(Padding(printable(name), (0, 0, 0, 2)), *_cells(*rest))
+        if not found.matches:
+            table.add_row(Padding(printable(found.note or "no match"), (0, 0, 0, 2)))
     return table
 
 
+def matches_left_out(objects: Sequence[RecognizedObject]) -> bool:
+    """Whether objects_table shows fewer matches than there are."""
+    return any(len(found.matches) > _MATCHES_SHOWN for found in objects)
+
+
 def matches_table(matches: Iterable[Match]) -> Table:
-    table = _table("match", "score", "price", "merchant", "category", "url")
+    table = _table("match", *_NUMBERS, "merchant", "category", "url")
     for match in matches:
         table.add_row(*_cells(*_match_cells(match), match.category, match.url))
     return table
@@ -72,13 +83,14 @@ def served_line(served: Served) -> Text:
     """The milliseconds of each stage, and what answered."""
     stages = " · ".join(f"{stage} {ms:.1f}" for stage, ms in served.stages_ms.items())
     engines = ", ".join(f"{engine.model}/{engine.version}" for engine in served.engines)
-    return Text(f"ms: {stages}\nengines: {engines}; collections: {', '.join(served.collections)}", style="dim")
+    canary = f"; canary: {served.candidate}" if served.candidate else ""
+    return Text(f"ms: {stages}\nengines: {engines}; collections: {', '.join(served.collections)}{canary}", style="dim")
 
 
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in _NUMBERS)
     return table
 
 
@@ -93,10 +105,6 @@ def printable(text: str) -> Text:
 
 def _match_cells(match: Match) -> tuple[str, str, str, str]:
     return f"{match.title} ({match.id})", f"{match.score:.3f}", _price(match.price, match.currency), match.merchant
-
-
-def _no_match(note: str) -> tuple[str, str, str, str]:
-    return note or "no match", "", "", ""
 
 
 def _price(price: float | None, currency: str) -> str:

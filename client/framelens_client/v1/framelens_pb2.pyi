@@ -133,12 +133,17 @@ class RecognizeRequest(_message.Message):
     SEARCH_FIELD_NUMBER: _builtins.int
     MIN_OBJECT_SCORE_FIELD_NUMBER: _builtins.int
     MAX_OBJECTS_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
     picture: _builtins.bytes
     """An encoded picture: JPEG, PNG, WebP, GIF, BMP or TIFF."""
     min_object_score: _builtins.float
     """Objects below this confidence are left out, 0 to 1; 0.5 when absent."""
     max_objects: _builtins.int
     """At most this many objects, best first, 1 to 32; 8 when absent."""
+    key: _builtins.str
+    """Whose request this is, such as a user's or a video's id, up to 256 bytes: in a canary, requests with one key are
+    answered by the same engines. Without it, requests with the same picture are.
+    """
     @_builtins.property
     def search(self) -> Global___SearchOptions: ...
     def __init__(
@@ -148,10 +153,11 @@ class RecognizeRequest(_message.Message):
         search: Global___SearchOptions | None = ...,
         min_object_score: _builtins.float | None = ...,
         max_objects: _builtins.int | None = ...,
+        key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_objects", b"_max_objects", "_min_object_score", b"_min_object_score", "max_objects", b"max_objects", "min_object_score", b"min_object_score", "search", b"search"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_objects", b"_max_objects", "_min_object_score", b"_min_object_score", "max_objects", b"max_objects", "min_object_score", b"min_object_score", "picture", b"picture", "search", b"search"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_objects", b"_max_objects", "_min_object_score", b"_min_object_score", "key", b"key", "max_objects", b"max_objects", "min_object_score", b"min_object_score", "picture", b"picture", "search", b"search"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_objects: _TypeAlias = _typing.Literal["max_objects"]  # noqa: Y015
     _WhichOneofArgType__max_objects: _TypeAlias = _typing.Literal["_max_objects", b"_max_objects"]  # noqa: Y015
@@ -238,8 +244,11 @@ class SearchRegionRequest(_message.Message):
     REGION_FIELD_NUMBER: _builtins.int
     SEARCH_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
     picture: _builtins.bytes
     page_token: _builtins.str
+    key: _builtins.str
+    """As in RecognizeRequest."""
     @_builtins.property
     def region(self) -> Global___Box: ...
     @_builtins.property
@@ -251,10 +260,11 @@ class SearchRegionRequest(_message.Message):
         region: Global___Box | None = ...,
         search: Global___SearchOptions | None = ...,
         page_token: _builtins.str = ...,
+        key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["region", b"region", "search", b"search"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_token", b"page_token", "picture", b"picture", "region", b"region", "search", b"search"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "page_token", b"page_token", "picture", b"picture", "region", b"region", "search", b"search"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -372,6 +382,9 @@ class Served(_message.Message):
     COLLECTIONS_FIELD_NUMBER: _builtins.int
     STAGES_MS_FIELD_NUMBER: _builtins.int
     PICTURE_FIELD_NUMBER: _builtins.int
+    CANDIDATE_FIELD_NUMBER: _builtins.int
+    candidate: _builtins.str
+    """The candidate that answered in place of the live engines, in a canary: its model, or the alias of its space."""
     @_builtins.property
     def engines(self) -> _containers.RepeatedCompositeFieldContainer[Global___Engine]: ...
     @_builtins.property
@@ -391,10 +404,11 @@ class Served(_message.Message):
         collections: _abc.Iterable[_builtins.str] | None = ...,
         stages_ms: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         picture: Global___PictureSize | None = ...,
+        candidate: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["picture", b"picture"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collections", b"collections", "engines", b"engines", "picture", b"picture", "stages_ms", b"stages_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "collections", b"collections", "engines", b"engines", "picture", b"picture", "stages_ms", b"stages_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -801,3 +815,428 @@ class ListProductsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListProductsResponse: _TypeAlias = ListProductsResponse  # noqa: Y015
+
+@_typing.final
+class StartTrialRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    ENGINE_FIELD_NUMBER: _builtins.int
+    SPACE_FIELD_NUMBER: _builtins.int
+    BOUNDS_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """"shadow": a share of requests is also answered by the candidate, after their answers are sent, and compared.
+    "canary": a share of requests is served by the candidate.
+    """
+    share: _builtins.float
+    """Above 0, to 1."""
+    engine: _builtins.str
+    """A model that is loaded beside the live one as MODEL__candidate, such as detector__candidate."""
+    space: _builtins.str
+    """"next": the collection behind the alias products__next, and its embedder."""
+    @_builtins.property
+    def bounds(self) -> Global___Bounds:
+        """Of a canary; what is absent has its default."""
+
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        share: _builtins.float = ...,
+        engine: _builtins.str = ...,
+        space: _builtins.str = ...,
+        bounds: Global___Bounds | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bounds", b"bounds", "candidate", b"candidate", "engine", b"engine", "space", b"space"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounds", b"bounds", "candidate", b"candidate", "engine", b"engine", "kind", b"kind", "share", b"share", "space", b"space"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_candidate: _TypeAlias = _typing.Literal["engine", "space"]  # noqa: Y015
+    _WhichOneofArgType_candidate: _TypeAlias = _typing.Literal["candidate", b"candidate"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_candidate) -> _WhichOneofReturnType_candidate | None: ...
+
+Global___StartTrialRequest: _TypeAlias = StartTrialRequest  # noqa: Y015
+
+@_typing.final
+class StopTrialRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StopTrialRequest: _TypeAlias = StopTrialRequest  # noqa: Y015
+
+@_typing.final
+class GetTrialRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTrialRequest: _TypeAlias = GetTrialRequest  # noqa: Y015
+
+@_typing.final
+class Bounds(_message.Message):
+    """What a canary must keep, over its last `window` requests and as many of the control group, or it is rolled back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAX_ERROR_RATE_FIELD_NUMBER: _builtins.int
+    MAX_P99_RATIO_FIELD_NUMBER: _builtins.int
+    MAX_P99_MS_FIELD_NUMBER: _builtins.int
+    MIN_REQUESTS_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    max_error_rate: _builtins.float
+    """Errors above the control group's rate, 0 to 1; 0.02 when absent."""
+    max_p99_ratio: _builtins.float
+    """p99 as a multiple of the control group's, at least 1; 2 when absent."""
+    max_p99_ms: _builtins.float
+    """p99 in milliseconds; no such bound when absent."""
+    min_requests: _builtins.int
+    """Errors and slow requests are counted against at least this many: a few odd ones at the start end nothing. 100 when
+    absent.
+    """
+    window: _builtins.int
+    """500 when absent, at most 2000."""
+    def __init__(
+        self,
+        *,
+        max_error_rate: _builtins.float | None = ...,
+        max_p99_ratio: _builtins.float | None = ...,
+        max_p99_ms: _builtins.float | None = ...,
+        min_requests: _builtins.int | None = ...,
+        window: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_error_rate", b"_max_error_rate", "_max_p99_ms", b"_max_p99_ms", "_max_p99_ratio", b"_max_p99_ratio", "_min_requests", b"_min_requests", "_window", b"_window", "max_error_rate", b"max_error_rate", "max_p99_ms", b"max_p99_ms", "max_p99_ratio", b"max_p99_ratio", "min_requests", b"min_requests", "window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_error_rate", b"_max_error_rate", "_max_p99_ms", b"_max_p99_ms", "_max_p99_ratio", b"_max_p99_ratio", "_min_requests", b"_min_requests", "_window", b"_window", "max_error_rate", b"max_error_rate", "max_p99_ms", b"max_p99_ms", "max_p99_ratio", b"max_p99_ratio", "min_requests", b"min_requests", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_error_rate: _TypeAlias = _typing.Literal["max_error_rate"]  # noqa: Y015
+    _WhichOneofArgType__max_error_rate: _TypeAlias = _typing.Literal["_max_error_rate", b"_max_error_rate"]  # noqa: Y015
+    _WhichOneofReturnType__max_p99_ms: _TypeAlias = _typing.Literal["max_p99_ms"]  # noqa: Y015
+    _WhichOneofArgType__max_p99_ms: _TypeAlias = _typing.Literal["_max_p99_ms", b"_max_p99_ms"]  # noqa: Y015
+    _WhichOneofReturnType__max_p99_ratio: _TypeAlias = _typing.Literal["max_p99_ratio"]  # noqa: Y015
+    _WhichOneofArgType__max_p99_ratio: _TypeAlias = _typing.Literal["_max_p99_ratio", b"_max_p99_ratio"]  # noqa: Y015
+    _WhichOneofReturnType__min_requests: _TypeAlias = _typing.Literal["min_requests"]  # noqa: Y015
+    _WhichOneofArgType__min_requests: _TypeAlias = _typing.Literal["_min_requests", b"_min_requests"]  # noqa: Y015
+    _WhichOneofReturnType__window: _TypeAlias = _typing.Literal["window"]  # noqa: Y015
+    _WhichOneofArgType__window: _TypeAlias = _typing.Literal["_window", b"_window"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_error_rate) -> _WhichOneofReturnType__max_error_rate | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_p99_ms) -> _WhichOneofReturnType__max_p99_ms | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_p99_ratio) -> _WhichOneofReturnType__max_p99_ratio | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_requests) -> _WhichOneofReturnType__min_requests | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__window) -> _WhichOneofReturnType__window | None: ...
+
+Global___Bounds: _TypeAlias = Bounds  # noqa: Y015
+
+@_typing.final
+class Trial(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    CANDIDATE_FIELD_NUMBER: _builtins.int
+    STARTED_AT_FIELD_NUMBER: _builtins.int
+    ENDED_AT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
+    SHADOW_FIELD_NUMBER: _builtins.int
+    CANARY_FIELD_NUMBER: _builtins.int
+    state: _builtins.str
+    """"none", "running", "stopped" (by StopTrial), "rolled_back" (a canary that left a bound)."""
+    kind: _builtins.str
+    share: _builtins.float
+    candidate: _builtins.str
+    """The model, or the alias of the space."""
+    started_at: _builtins.float
+    """Seconds since the epoch."""
+    ended_at: _builtins.float
+    reason: _builtins.str
+    """Why it is over: the bound that was left, with the figures."""
+    @_builtins.property
+    def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What an operator should know of this trial."""
+
+    @_builtins.property
+    def shadow(self) -> Global___ShadowReport: ...
+    @_builtins.property
+    def canary(self) -> Global___CanaryReport: ...
+    def __init__(
+        self,
+        *,
+        state: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        share: _builtins.float = ...,
+        candidate: _builtins.str = ...,
+        started_at: _builtins.float = ...,
+        ended_at: _builtins.float | None = ...,
+        reason: _builtins.str = ...,
+        notes: _abc.Iterable[_builtins.str] | None = ...,
+        shadow: Global___ShadowReport | None = ...,
+        canary: Global___CanaryReport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_ended_at", b"_ended_at", "canary", b"canary", "ended_at", b"ended_at", "shadow", b"shadow"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ended_at", b"_ended_at", "canary", b"canary", "candidate", b"candidate", "ended_at", b"ended_at", "kind", b"kind", "notes", b"notes", "reason", b"reason", "shadow", b"shadow", "share", b"share", "started_at", b"started_at", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__ended_at: _TypeAlias = _typing.Literal["ended_at"]  # noqa: Y015
+    _WhichOneofArgType__ended_at: _TypeAlias = _typing.Literal["_ended_at", b"_ended_at"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ended_at) -> _WhichOneofReturnType__ended_at | None: ...
+
+Global___Trial: _TypeAlias = Trial  # noqa: Y015
+
+@_typing.final
+class Distribution(_message.Message):
+    """Percentiles and max are of the last 2000 values, count and mean of all."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNT_FIELD_NUMBER: _builtins.int
+    MEAN_FIELD_NUMBER: _builtins.int
+    P50_FIELD_NUMBER: _builtins.int
+    P95_FIELD_NUMBER: _builtins.int
+    P99_FIELD_NUMBER: _builtins.int
+    MAX_FIELD_NUMBER: _builtins.int
+    count: _builtins.int
+    mean: _builtins.float
+    p50: _builtins.float
+    p95: _builtins.float
+    p99: _builtins.float
+    max: _builtins.float
+    def __init__(
+        self,
+        *,
+        count: _builtins.int = ...,
+        mean: _builtins.float = ...,
+        p50: _builtins.float = ...,
+        p95: _builtins.float = ...,
+        p99: _builtins.float = ...,
+        max: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "max", b"max", "mean", b"mean", "p50", b"p50", "p95", b"p95", "p99", b"p99"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Distribution: _TypeAlias = Distribution  # noqa: Y015
+
+@_typing.final
+class ShadowReport(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMPARED_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    TIMED_OUT_FIELD_NUMBER: _builtins.int
+    DROPPED_FULL_FIELD_NUMBER: _builtins.int
+    DROPPED_LOAD_FIELD_NUMBER: _builtins.int
+    LIVE_OBJECTS_FIELD_NUMBER: _builtins.int
+    CANDIDATE_OBJECTS_FIELD_NUMBER: _builtins.int
+    AGREED_OBJECTS_FIELD_NUMBER: _builtins.int
+    OBJECTS_F1_FIELD_NUMBER: _builtins.int
+    SEARCHES_FIELD_NUMBER: _builtins.int
+    AGREED_TOP1_FIELD_NUMBER: _builtins.int
+    OVERLAP_AT_K_FIELD_NUMBER: _builtins.int
+    OBJECT_SCORE_SHIFT_FIELD_NUMBER: _builtins.int
+    MATCH_SCORE_SHIFT_FIELD_NUMBER: _builtins.int
+    LIVE_MS_FIELD_NUMBER: _builtins.int
+    CANDIDATE_MS_FIELD_NUMBER: _builtins.int
+    DISAGREEMENTS_FIELD_NUMBER: _builtins.int
+    ERRORS_FIELD_NUMBER: _builtins.int
+    compared: _builtins.int
+    """Requests that both answered."""
+    failed: _builtins.int
+    """Requests that the candidate did not answer: with an error, in time."""
+    timed_out: _builtins.int
+    dropped_full: _builtins.int
+    """Requests that were not sent to the candidate: too many under way to it, or too many live ones."""
+    dropped_load: _builtins.int
+    live_objects: _builtins.int
+    """Objects that the live engines found, that the candidate found, and that both did (IoU .5, same label)."""
+    candidate_objects: _builtins.int
+    agreed_objects: _builtins.int
+    objects_f1: _builtins.float
+    """2 agreed / (live + candidate); 1 where nobody found any."""
+    searches: _builtins.int
+    """Objects and regions whose matches were compared, and those with the same best match."""
+    agreed_top1: _builtins.int
+    @_builtins.property
+    def overlap_at_k(self) -> Global___Distribution:
+        """Share of matches that both have, for each search."""
+
+    @_builtins.property
+    def object_score_shift(self) -> Global___Distribution:
+        """Candidate minus live: score of an object that both found, and score of the best match."""
+
+    @_builtins.property
+    def match_score_shift(self) -> Global___Distribution: ...
+    @_builtins.property
+    def live_ms(self) -> Global___Distribution: ...
+    @_builtins.property
+    def candidate_ms(self) -> Global___Distribution: ...
+    @_builtins.property
+    def disagreements(self) -> _containers.RepeatedCompositeFieldContainer[Global___Disagreement]:
+        """The last few, newest first."""
+
+    @_builtins.property
+    def errors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        compared: _builtins.int = ...,
+        failed: _builtins.int = ...,
+        timed_out: _builtins.int = ...,
+        dropped_full: _builtins.int = ...,
+        dropped_load: _builtins.int = ...,
+        live_objects: _builtins.int = ...,
+        candidate_objects: _builtins.int = ...,
+        agreed_objects: _builtins.int = ...,
+        objects_f1: _builtins.float = ...,
+        searches: _builtins.int = ...,
+        agreed_top1: _builtins.int = ...,
+        overlap_at_k: Global___Distribution | None = ...,
+        object_score_shift: Global___Distribution | None = ...,
+        match_score_shift: Global___Distribution | None = ...,
+        live_ms: Global___Distribution | None = ...,
+        candidate_ms: Global___Distribution | None = ...,
+        disagreements: _abc.Iterable[Global___Disagreement] | None = ...,
+        errors: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["candidate_ms", b"candidate_ms", "live_ms", b"live_ms", "match_score_shift", b"match_score_shift", "object_score_shift", b"object_score_shift", "overlap_at_k", b"overlap_at_k"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreed_objects", b"agreed_objects", "agreed_top1", b"agreed_top1", "candidate_ms", b"candidate_ms", "candidate_objects", b"candidate_objects", "compared", b"compared", "disagreements", b"disagreements", "dropped_full", b"dropped_full", "dropped_load", b"dropped_load", "errors", b"errors", "failed", b"failed", "live_ms", b"live_ms", "live_objects", b"live_objects", "match_score_shift", b"match_score_shift", "object_score_shift", b"object_score_shift", "objects_f1", b"objects_f1", "overlap_at_k", b"overlap_at_k", "searches", b"searches", "timed_out", b"timed_out"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShadowReport: _TypeAlias = ShadowReport  # noqa: Y015
+
+@_typing.final
+class Disagreement(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    PICTURE_FIELD_NUMBER: _builtins.int
+    WHAT_FIELD_NUMBER: _builtins.int
+    at: _builtins.float
+    """Seconds since the epoch."""
+    method: _builtins.str
+    picture: _builtins.str
+    """First 16 hexadecimal digits of the picture's SHA-256."""
+    what: _builtins.str
+    """What differs, in words."""
+    def __init__(
+        self,
+        *,
+        at: _builtins.float = ...,
+        method: _builtins.str = ...,
+        picture: _builtins.str = ...,
+        what: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "method", b"method", "picture", b"picture", "what", b"what"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Disagreement: _TypeAlias = Disagreement  # noqa: Y015
+
+@_typing.final
+class CanaryReport(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVED_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    BOUNDS_FIELD_NUMBER: _builtins.int
+    CANDIDATE_FIELD_NUMBER: _builtins.int
+    CONTROL_FIELD_NUMBER: _builtins.int
+    ERRORS_FIELD_NUMBER: _builtins.int
+    NO_TIME_FIELD_NUMBER: _builtins.int
+    served: _builtins.int
+    """Requests that the candidate served, and those that it failed, which the live engines then answered."""
+    failed: _builtins.int
+    no_time: _builtins.int
+    """Requests of the candidate's share whose deadlines left no time for it and, should it fail, for the live engines."""
+    @_builtins.property
+    def bounds(self) -> Global___Bounds:
+        """The bounds in force."""
+
+    @_builtins.property
+    def candidate(self) -> Global___CanaryGroup:
+        """What is judged: the last requests of the candidate, and of an equally large share of live ones."""
+
+    @_builtins.property
+    def control(self) -> Global___CanaryGroup: ...
+    @_builtins.property
+    def errors(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The last few of the candidate's, newest first."""
+
+    def __init__(
+        self,
+        *,
+        served: _builtins.int = ...,
+        failed: _builtins.int = ...,
+        bounds: Global___Bounds | None = ...,
+        candidate: Global___CanaryGroup | None = ...,
+        control: Global___CanaryGroup | None = ...,
+        errors: _abc.Iterable[_builtins.str] | None = ...,
+        no_time: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bounds", b"bounds", "candidate", b"candidate", "control", b"control"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounds", b"bounds", "candidate", b"candidate", "control", b"control", "errors", b"errors", "failed", b"failed", "no_time", b"no_time", "served", b"served"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CanaryReport: _TypeAlias = CanaryReport  # noqa: Y015
+
+@_typing.final
+class CanaryGroup(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    ERRORS_FIELD_NUMBER: _builtins.int
+    ERROR_RATE_FIELD_NUMBER: _builtins.int
+    P50_MS_FIELD_NUMBER: _builtins.int
+    P99_MS_FIELD_NUMBER: _builtins.int
+    requests: _builtins.int
+    errors: _builtins.int
+    error_rate: _builtins.float
+    p50_ms: _builtins.float
+    """Of those that were answered."""
+    p99_ms: _builtins.float
+    def __init__(
+        self,
+        *,
+        requests: _builtins.int = ...,
+        errors: _builtins.int = ...,
+        error_rate: _builtins.float = ...,
+        p50_ms: _builtins.float = ...,
+        p99_ms: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error_rate", b"error_rate", "errors", b"errors", "p50_ms", b"p50_ms", "p99_ms", b"p99_ms", "requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CanaryGroup: _TypeAlias = CanaryGroup  # noqa: Y015

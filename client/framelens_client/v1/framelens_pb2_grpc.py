@@ -343,3 +343,170 @@ class Catalog:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class TrialsStub:
+    """Tries a candidate, an engine or a space, on the live requests of the gateway that is asked. A gateway runs one trial at
+    a time and keeps it in memory: a restart ends it.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.StartTrial = channel.unary_unary(
+                '/framelens.v1.Trials/StartTrial',
+                request_serializer=framelens__client_dot_v1_dot_framelens__pb2.StartTrialRequest.SerializeToString,
+                response_deserializer=framelens__client_dot_v1_dot_framelens__pb2.Trial.FromString,
+                _registered_method=True)
+        self.StopTrial = channel.unary_unary(
+                '/framelens.v1.Trials/StopTrial',
+                request_serializer=framelens__client_dot_v1_dot_framelens__pb2.StopTrialRequest.SerializeToString,
+                response_deserializer=framelens__client_dot_v1_dot_framelens__pb2.Trial.FromString,
+                _registered_method=True)
+        self.GetTrial = channel.unary_unary(
+                '/framelens.v1.Trials/GetTrial',
+                request_serializer=framelens__client_dot_v1_dot_framelens__pb2.GetTrialRequest.SerializeToString,
+                response_deserializer=framelens__client_dot_v1_dot_framelens__pb2.Trial.FromString,
+                _registered_method=True)
+
+
+class TrialsServicer:
+    """Tries a candidate, an engine or a space, on the live requests of the gateway that is asked. A gateway runs one trial at
+    a time and keeps it in memory: a restart ends it.
+    """
+
+    def StartTrial(self, request, context):
+        """Begins a trial. Of the trial that is running already, it changes share and bounds, and its figures begin anew.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StopTrial(self, request, context):
+        """Ends the trial at once; its figures stay. Does nothing where none is running.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTrial(self, request, context):
+        """The trial that is running, or else the last one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_TrialsServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'StartTrial': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartTrial,
+                    request_deserializer=framelens__client_dot_v1_dot_framelens__pb2.StartTrialRequest.FromString,
+                    response_serializer=framelens__client_dot_v1_dot_framelens__pb2.Trial.SerializeToString,
+            ),
+            'StopTrial': grpc.unary_unary_rpc_method_handler(
+                    servicer.StopTrial,
+                    request_deserializer=framelens__client_dot_v1_dot_framelens__pb2.StopTrialRequest.FromString,
+                    response_serializer=framelens__client_dot_v1_dot_framelens__pb2.Trial.SerializeToString,
+            ),
+            'GetTrial': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTrial,
+                    request_deserializer=framelens__client_dot_v1_dot_framelens__pb2.GetTrialRequest.FromString,
+                    response_serializer=framelens__client_dot_v1_dot_framelens__pb2.Trial.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'framelens.v1.Trials', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('framelens.v1.Trials', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Trials:
+    """Tries a candidate, an engine or a space, on the live requests of the gateway that is asked. A gateway runs one trial at
+    a time and keeps it in memory: a restart ends it.
+    """
+
+    @staticmethod
+    def StartTrial(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/framelens.v1.Trials/StartTrial',
+            framelens__client_dot_v1_dot_framelens__pb2.StartTrialRequest.SerializeToString,
+            framelens__client_dot_v1_dot_framelens__pb2.Trial.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StopTrial(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/framelens.v1.Trials/StopTrial',
+            framelens__client_dot_v1_dot_framelens__pb2.StopTrialRequest.SerializeToString,
+            framelens__client_dot_v1_dot_framelens__pb2.Trial.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTrial(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/framelens.v1.Trials/GetTrial',
+            framelens__client_dot_v1_dot_framelens__pb2.GetTrialRequest.SerializeToString,
+            framelens__client_dot_v1_dot_framelens__pb2.Trial.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

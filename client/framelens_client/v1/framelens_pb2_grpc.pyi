@@ -122,3 +122,64 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         """Lists products in the order of their ids."""
 
 def add_CatalogServicer_to_server(servicer: CatalogServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class TrialsStub:
+    """Tries a candidate, an engine or a space, on the live requests of the gateway that is asked. A gateway runs one trial at
+    a time and keeps it in memory: a restart ends it.
+    """
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> TrialsAsyncStub: ...
+    StartTrial: _grpc.UnaryUnaryMultiCallable[_framelens_pb2.StartTrialRequest, _framelens_pb2.Trial]
+    """Begins a trial. Of the trial that is running already, it changes share and bounds, and its figures begin anew."""
+    StopTrial: _grpc.UnaryUnaryMultiCallable[_framelens_pb2.StopTrialRequest, _framelens_pb2.Trial]
+    """Ends the trial at once; its figures stay. Does nothing where none is running."""
+    GetTrial: _grpc.UnaryUnaryMultiCallable[_framelens_pb2.GetTrialRequest, _framelens_pb2.Trial]
+    """The trial that is running, or else the last one."""
+
+@_typing.type_check_only
+class TrialsAsyncStub(TrialsStub):
+    """Tries a candidate, an engine or a space, on the live requests of the gateway that is asked. A gateway runs one trial at
+    a time and keeps it in memory: a restart ends it.
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    StartTrial: _aio.UnaryUnaryMultiCallable[_framelens_pb2.StartTrialRequest, _framelens_pb2.Trial]  # type: ignore[assignment]
+    """Begins a trial. Of the trial that is running already, it changes share and bounds, and its figures begin anew."""
+    StopTrial: _aio.UnaryUnaryMultiCallable[_framelens_pb2.StopTrialRequest, _framelens_pb2.Trial]  # type: ignore[assignment]
+    """Ends the trial at once; its figures stay. Does nothing where none is running."""
+    GetTrial: _aio.UnaryUnaryMultiCallable[_framelens_pb2.GetTrialRequest, _framelens_pb2.Trial]  # type: ignore[assignment]
+    """The trial that is running, or else the last one."""
+
+class TrialsServicer(metaclass=_abc_1.ABCMeta):
+    """Tries a candidate, an engine or a space, on the live requests of the gateway that is asked. A gateway runs one trial at
+    a time and keeps it in memory: a restart ends it.
+    """
+
+    @_abc_1.abstractmethod
+    def StartTrial(
+        self,
+        request: _framelens_pb2.StartTrialRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_framelens_pb2.Trial, _abc.Awaitable[_framelens_pb2.Trial]]:
+        """Begins a trial. Of the trial that is running already, it changes share and bounds, and its figures begin anew."""
+
+    @_abc_1.abstractmethod
+    def StopTrial(
+        self,
+        request: _framelens_pb2.StopTrialRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_framelens_pb2.Trial, _abc.Awaitable[_framelens_pb2.Trial]]:
+        """Ends the trial at once; its figures stay. Does nothing where none is running."""
+
+    @_abc_1.abstractmethod
+    def GetTrial(
+        self,
+        request: _framelens_pb2.GetTrialRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_framelens_pb2.Trial, _abc.Awaitable[_framelens_pb2.Trial]]:
+        """The trial that is running, or else the last one."""
+
+def add_TrialsServicer_to_server(servicer: TrialsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -46,6 +46,44 @@ RECOGNITION = pb.RecognizeResponse(
     ),
 )
 
+TRIAL = pb.Trial(
+    state="running",
+    kind="canary",
+    share=0.1,
+    candidate="detector__candidate",
+    started_at=1000.5,
+    notes=["a note"],
+    canary=pb.CanaryReport(
+        served=120,
+        failed=2,
+        no_time=3,
+        bounds=pb.Bounds(max_error_rate=0.02, max_p99_ratio=2, min_requests=100, window=500),
+        candidate=pb.CanaryGroup(requests=122, errors=2, error_rate=0.0164, p50_ms=41.25, p99_ms=80.5),
+        control=pb.CanaryGroup(requests=119, p50_ms=40.25, p99_ms=60.5),
+        errors=["it broke"],
+    ),
+)
+SHADOW_TRIAL = pb.Trial(
+    state="stopped",
+    kind="shadow",
+    share=0.5,
+    candidate="products__next",
+    started_at=1000.5,
+    ended_at=1020.5,
+    reason="by command",
+    shadow=pb.ShadowReport(
+        compared=40,
+        live_objects=50,
+        candidate_objects=48,
+        agreed_objects=47,
+        objects_f1=0.959,
+        searches=47,
+        agreed_top1=45,
+        overlap_at_k=pb.Distribution(count=47, mean=0.9, p50=1, p95=1, p99=1, max=1),
+        disagreements=[pb.Disagreement(at=1010.5, method="Recognize", picture="abcd", what="only live: cup 0.52")],
+    ),
+)
+
 
 @dataclass
 class Call:
@@ -77,7 +115,9 @@ class Failure:
 
 
 @dataclass
-class FakeGateway(pb_grpc.VisualSearchServicer, pb_grpc.CatalogServicer, health_pb2_grpc.HealthServicer):
+class FakeGateway(
+    pb_grpc.VisualSearchServicer, pb_grpc.CatalogServicer, pb_grpc.TrialsServicer, health_pb2_grpc.HealthServicer
+):
     calls: list[Call] = field(default_factory=list)
     failures: deque[Failure] = field(default_factory=deque)
     products: dict[str, pb.ProductUpsert] = field(default_factory=dict)
@@ -85,6 +125,7 @@ class FakeGateway(pb_grpc.VisualSearchServicer, pb_grpc.CatalogServicer, health_
     # Errors of single products, and a hook that runs before an upsert is stored.
     row_errors: dict[str, list[pb.RowError]] = field(default_factory=dict)
     before_upsert: Callable[[pb.UpsertProductsRequest, grpc.ServicerContext], None] = lambda *_: None
+    trial: pb.Trial = field(default_factory=pb.Trial)
     lock: threading.Lock = field(default_factory=threading.Lock)
     address: str = ""
 
@@ -133,6 +174,18 @@ class FakeGateway(pb_grpc.VisualSearchServicer, pb_grpc.CatalogServicer, health_
         token = ids[size - 1] if len(ids) > size else ""
         return pb.ListProductsResponse(products=map(self._stored, ids[:size]), next_page_token=token)
 
+    def StartTrial(self, request: pb.StartTrialRequest, context: grpc.ServicerContext) -> pb.Trial:
+        self._meet("StartTrial", request, context)
+        return self.trial
+
+    def StopTrial(self, request: pb.StopTrialRequest, context: grpc.ServicerContext) -> pb.Trial:
+        self._meet("StopTrial", request, context)
+        return self.trial
+
+    def GetTrial(self, request: pb.GetTrialRequest, context: grpc.ServicerContext) -> pb.Trial:
+        self._meet("GetTrial", request, context)
+        return self.trial
+
     def Check(self, request: health_pb2.HealthCheckRequest, context: grpc.ServicerContext) -> Any:
         self._meet("Check", request, context)
         serving = health_pb2.HealthCheckResponse.SERVING
@@ -168,6 +221,7 @@ def serve(gateway: FakeGateway, port: int = 0) -> grpc.Server:
     server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.max_receive_message_length", 32 * 2**20)])
     pb_grpc.add_VisualSearchServicer_to_server(gateway, server)
     pb_grpc.add_CatalogServicer_to_server(gateway, server)
+    pb_grpc.add_TrialsServicer_to_server(gateway, server)
     health_pb2_grpc.add_HealthServicer_to_server(gateway, server)
     gateway.address = f"127.0.0.1:{server.add_insecure_port(f'127.0.0.1:{port}')}"
     server.start()
@@ -209,6 +263,16 @@ def make_gateway() -> type[FakeGateway]:
 @pytest.fixture
 def recognition() -> pb.RecognizeResponse:
     return RECOGNITION
+
+
+@pytest.fixture
+def canary_trial() -> pb.Trial:
+    return TRIAL
+
+
+@pytest.fixture
+def shadow_trial() -> pb.Trial:
+    return SHADOW_TRIAL
 
 
 @pytest.fixture

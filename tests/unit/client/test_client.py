@@ -15,11 +15,13 @@ import pytest
 
 from framelens_client import (
     AsyncClient,
+    Bounds,
     Box,
     Client,
     DeadlineExceeded,
     Filter,
     InvalidPicture,
+    InvalidRequest,
     NotFound,
     Overloaded,
     Product,
@@ -121,6 +123,56 @@ def test_search_region(gateway: Any, connect: Callable[..., Any]) -> None:
     assert answer.next_page_token == "more"
 
 
+def test_the_key_goes_with_each_search(gateway: Any, connect: Callable[..., Any]) -> None:
+    client = connect()
+    client.recognize(b"picture", key="user-1")
+    client.search_region(b"picture", Box(0, 0, 1, 1), key="user-2")
+    assert [call.request.key for call in gateway.calls] == ["user-1", "user-2"]
+
+
+def test_a_trial(gateway: Any, connect: Callable[..., Any], canary_trial: pb.Trial) -> None:
+    client, gateway.trial = connect(), canary_trial
+    trial = client.start_trial("canary", 0.1, engine="detector__candidate", bounds=Bounds(max_p99_ms=80))
+    assert gateway.calls[0].request == pb.StartTrialRequest(
+        kind="canary", share=0.1, engine="detector__candidate", bounds=pb.Bounds(max_p99_ms=80)
+    )
+    assert (trial.state, trial.canary.candidate.requests, trial.canary.bounds.max_p99_ms) == ("running", 122, None)
+    assert (trial.ended_at, trial.shadow) == (None, None)
+    assert client.trial() == client.stop_trial() == trial
+    assert [call.method for call in gateway.calls] == ["StartTrial", "GetTrial", "StopTrial"]
+    client.start_trial("shadow", 1, space="next")
+    assert gateway.calls[-1].request == pb.StartTrialRequest(kind="shadow", share=1, space="next")
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: client.recognize(b"picture", top_k=3_000_000_000),
+        lambda client: client.recognize(b"picture", key="\udcff"),
+        lambda client: client.search_region(b"picture", Box(0, 0, "x", 1)),
+        lambda client: client.upsert_products([ProductUpsert(Product("\udcff"), ())]),
+        lambda client: client.delete_products(["p", "\udcff"]),
+        lambda client: client.get_product("\udcff"),
+        lambda client: client.list_products(filter=Filter(categories=("\udcff",))),
+        lambda client: client.start_trial("shadow", "all", space="next"),
+    ],
+)
+def test_what_no_message_can_carry_is_refused_unsent(
+    gateway: Any, connect: Callable[..., Any], ask: Callable[[Any], Any]
+) -> None:
+    with pytest.raises(InvalidRequest, match="the request cannot be sent") as refused:
+        ask(connect())
+    assert refused.value.reason == "INVALID_ARGUMENT"
+    assert gateway.calls == []
+
+
+@pytest.mark.parametrize("candidate", [{}, {"engine": "detector__candidate", "space": "next"}])
+def test_a_trial_has_one_candidate(gateway: Any, connect: Callable[..., Any], candidate: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="one candidate"):
+        connect().start_trial("canary", 0.1, **candidate)
+    assert gateway.calls == []
+
+
 def test_products(gateway: Any, connect: Callable[..., Any]) -> None:
     client = connect()
     assert [result.error for result in client.upsert_products([CUP]).results] == [None]
@@ -207,11 +259,15 @@ def test_reads_and_idempotent_writes_are_retried_when_unreachable(
 
 
 def test_attempts_are_bounded(gateway: Any, connect: Callable[..., Any], fail: Callable[..., Any]) -> None:
-    client = connect(retries=Retries(attempts=4, first_delay_s=0.001))
-    gateway.failures += [fail(grpc.StatusCode.UNAVAILABLE)] * 9
+    client = connect(retries=Retries(attempts=2, unreachable_attempts=4, first_delay_s=0.001))
+    gateway.failures += [fail(grpc.StatusCode.UNAVAILABLE)] * 4
     with pytest.raises(Unreachable):
         client.recognize(b"picture")
     assert len(gateway.calls) == 4
+    gateway.failures += [fail(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")] * 2
+    with pytest.raises(Overloaded):
+        client.recognize(b"picture")
+    assert len(gateway.calls) == 6
 
 
 @pytest.mark.parametrize(
@@ -246,20 +302,20 @@ def test_a_deadline_ends_the_call(gateway: Any, connect: Callable[..., Any]) -> 
 
 def test_nobody_at_the_address(connect: Callable[..., Any]) -> None:
     with pytest.raises(Unreachable):
-        connect(address="127.0.0.1:1").recognize(b"picture")
+        connect(address="127.0.0.1:1", retries=Retries(unreachable_attempts=2)).recognize(b"picture")
 
 
-def test_a_gateway_that_comes_back_is_found_within_the_call(
+def test_a_client_survives_the_restart_of_its_gateway(
     connect: Callable[..., Any], make_gateway: Callable[..., Any], start: Callable[..., Any]
 ) -> None:
     fake = make_gateway()
     server = start(fake)
-    client = connect(address=fake.address, retries=Retries(attempts=50, first_delay_s=0.1, longest_delay_s=0.3))
+    client = connect(address=fake.address)
     client.recognize(b"picture")
     server.stop(None).wait()
 
     def start_later() -> None:
-        time.sleep(0.7)
+        time.sleep(1.7)
         start(fake, int(fake.address.rpartition(":")[2]))
 
     with ThreadPoolExecutor(1) as pool:

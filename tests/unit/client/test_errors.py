@@ -20,6 +20,7 @@ EXPECTED = {
     "UNSUPPORTED_FORMAT": errors.InvalidPicture,
     "UNAUTHENTICATED": errors.Unauthenticated,
     "NOT_FOUND": errors.NotFound,
+    "METHOD_NOT_ALLOWED": errors.InvalidRequest,
     "OVERLOADED": errors.Overloaded,
     "TRITON_UNAVAILABLE": errors.Unavailable,
     "MILVUS_UNAVAILABLE": errors.Unavailable,

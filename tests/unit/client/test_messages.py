@@ -1,7 +1,7 @@
 # ruff: noqa: S105 (fakes come as fixtures, which have no importable type; tokens are no secrets)
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.json_format import MessageToDict, ParseDict
 
-from framelens_client import as_json, messages
+from framelens_client import as_json, messages, trial_messages
 from framelens_client.v1 import framelens_pb2 as pb
 
 
@@ -17,6 +17,13 @@ def test_json_has_proto_names_and_short_floats(recognition: pb.RecognizeResponse
     assert "price" not in cup["matches"][1]
 
 
+def test_nothing_of_a_trial_is_dropped(canary_trial: pb.Trial, shadow_trial: pb.Trial) -> None:
+    for message in (canary_trial, shadow_trial):
+        shape = MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+        assert as_json(trial_messages.trial(message)) | {"shadow": 0} == shape | {"shadow": 0}
+        assert ParseDict(as_json(trial_messages.trial(message)), pb.Trial()).canary == message.canary
+
+
 def test_nothing_of_a_stored_product_is_dropped() -> None:
     stored = pb.StoredProduct(
         product=pb.Product(id="p", title="t", url="u", merchant="m", category="c", price=0.0, currency="EUR"),
@@ -28,3 +35,10 @@ def test_nothing_of_a_stored_product_is_dropped() -> None:
     assert as_json(result) == MessageToDict(
         stored, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
+
+
+def test_stages_come_as_they_happen_whatever_the_order_on_the_wire() -> None:
+    names = ["decode", "resize", "detect", "nms", "crop", "embed", "queue", "recognizer", "search", "total"]
+    served = pb.Served(stages_ms=dict.fromkeys((*reversed(names), "new"), 1.0))
+    result = messages.recognition(pb.RecognizeResponse(served=served)).served
+    assert list(result.stages_ms) == ["new", *names]

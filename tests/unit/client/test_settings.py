@@ -3,7 +3,7 @@ import grpc
 import pytest
 
 from framelens_client import errors
-from framelens_client.settings import Connection, Retries
+from framelens_client.settings import NO_RETRIES, Connection, Retries
 
 
 def overloaded(retry_after_s: float | None = None) -> errors.Overloaded:
@@ -48,7 +48,32 @@ def test_the_token_is_not_shown() -> None:
     assert connection.metadata == (("authorization", "Bearer secret"),)
 
 
-@pytest.mark.parametrize("address", ["", "http://127.0.0.1:80"])
+def unreachable() -> errors.Unreachable:
+    return errors.Unreachable("away", reason="UNAVAILABLE", code=grpc.StatusCode.UNAVAILABLE)
+
+
+def test_a_gateway_that_is_away_is_tried_until_the_deadline_or_as_often_as_wished() -> None:
+    assert Retries().next_delay(1000, unreachable(), 60, top) == 2.0
+    assert Retries().next_delay(1000, unreachable(), 1, top) is None
+    assert Retries(unreachable_attempts=2).next_delay(1, unreachable(), 60) is not None
+    assert Retries(unreachable_attempts=2).next_delay(2, unreachable(), 60) is None
+    assert NO_RETRIES.next_delay(1, unreachable(), 60) is None
+    assert NO_RETRIES.next_delay(1, overloaded(), 60) is None
+
+
+@pytest.mark.parametrize("address", ["", "http://127.0.0.1:80", "gateway", "127.0.0.1"])
 def test_an_address_is_not_a_url(address: str) -> None:
     with pytest.raises(ValueError, match="is not HOST:PORT"):
         Connection(address)
+
+
+def test_the_address_in_the_hint_is_the_gateways() -> None:
+    with pytest.raises(ValueError, match="such as 127.0.0.1:50051"):
+        Connection("")
+
+
+@pytest.mark.parametrize("token", ["secret\n", "secret\x00", "sécret", "\udcff"])
+def test_a_token_that_no_metadata_can_carry_is_refused_and_not_shown(token: str) -> None:
+    with pytest.raises(ValueError, match="the token has characters") as refused:
+        Connection("127.0.0.1:1", token=token)
+    assert token not in str(refused.value)

@@ -35,6 +35,11 @@ def test_what_may_be_absent(path: Path) -> None:
         assert list(catalogue.rows()) == [Row(2, Product("p1"), "a.jpg", None)]
 
 
+def test_columns_that_may_be_blank_may_be_left_out(path: Path) -> None:
+    assert read(path, "id,image\np1,a.jpg\n") == [Row(2, Product("p1"), "a.jpg", None)]
+    assert read(path, "id,title,image\np1,Cup,a.jpg\n") == [Row(2, Product("p1", "Cup"), "a.jpg", None)]
+
+
 def test_lines_are_those_of_an_editor(path: Path) -> None:
     rows = read(path, HEADER + '\np1,"two\nlines",,,,,,a.jpg,\n\np2,,,,,,,b.jpg,\n')
     assert [(row.line, row.product.id) for row in rows if isinstance(row, Row)] == [(3, "p1"), (6, "p2")]
@@ -48,7 +53,7 @@ def test_lines_are_those_of_an_editor(path: Path) -> None:
         (",t,,,,,,a.jpg,\n", "line 2: no id"),
         ("p1,t,,,,,,,\n", 'line 2: product "p1": no image'),
         ('p1,,,,,"19,90",,a.jpg,\n', "line 2: product \"p1\": price '19,90' is not a number such as 19.90"),
-        ("p1,,,,,-1,,a.jpg,\n", "line 2: product \"p1\": price '-1' is not a number such as 19.90"),
+        ("p1,,,,,-1,,a.jpg,\n", 'line 2: product "p1": price -1 is below 0'),
         ("p1,,,,,nan,,a.jpg,\n", "line 2: product \"p1\": price 'nan' is not a number such as 19.90"),
         ("p1,,,,,,,a.jpg,0 0 1\n", "line 2: product \"p1\": region '0 0 1' is not four numbers X1,Y1,X2,Y2"),
         ("p1,a\0b,,,,,,a.jpg,\n", 'line 2: product "p1": a NUL character in title'),
@@ -74,8 +79,10 @@ def test_a_quote_that_is_never_closed_says_how_far_it_reaches(path: Path) -> Non
     ("content", "flaw"),
     [
         (b"", "is empty"),
-        (b"id,title,image\n", "missing columns url,merchant,category,price,currency; found id,title,image"),
-        (HEADER.replace(",", ";").encode(), "missing columns"),
+        (b"title\n", "no column id and no image; found title$"),
+        (b"id,title\n", "no column image; found id,title$"),
+        (HEADER.replace(",", ";").encode(), r"separated by semicolons: save the file with commas\)$"),
+        (HEADER.replace(",", "\t").encode(), r"separated by tabs: save the file with commas\)$"),
         (HEADER.replace("region", "title").encode(), "named more than once: title"),
         (HEADER.encode("utf-16"), "not UTF-8"),
         (HEADER.encode("utf-16-le"), "NUL"),

@@ -2,6 +2,8 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,11 @@ import pytest
 from click.testing import CliRunner
 from google.protobuf.json_format import MessageToDict, ParseDict
 from PIL import Image
+from rich.console import Console
 
+from framelens_client import messages
 from framelens_client.cli.command import framelens
+from framelens_client.cli.tables import matches_left_out, objects_table
 from framelens_client.v1 import framelens_pb2 as pb
 
 
@@ -20,6 +25,49 @@ def test_recognize_for_people(command: Callable[..., Any], picture: Path) -> Non
     assert done.exit_code == 0, done.output
     for text in ("640x480", "cup", "0.95", "Red cup [bold] (p1)", "19.90 EUR", "Blue cup", "no videos", "decode 5.8"):
         assert text in done.stdout
+
+
+def test_a_table_fits_eighty_columns_with_its_numbers_whole(recognition: pb.RecognizeResponse) -> None:
+    many = [
+        pb.Match(id=f"mug-espresso-{n}", title="Espresso cup with saucer", score=0.9, price=4200, currency="EUR",
+                 merchant="Kitchen & Co")
+        for n in range(4)
+    ]  # fmt: skip
+    found = pb.RecognizedObject(label="dining table", score=0.95, box=recognition.objects[0].box, matches=many)
+    objects = messages.recognition(pb.RecognizeResponse(objects=[found])).objects
+    screen = Console(width=80, file=StringIO(), record=True)
+    screen.print(objects_table(objects))
+    shown = screen.export_text()
+    for whole in ("dining table  0.10,0.20,0.60,0.80", "0.95", "0.900", "4200.00 EUR", "(mug-espresso-0)"):
+        assert whole in shown
+    assert len(shown.splitlines()) == 5, "no row takes two lines"
+
+
+def test_matches_that_are_not_shown_are_not_kept_secret(
+    command: Callable[..., Any], picture: Path, recognition: pb.RecognizeResponse
+) -> None:
+    assert "--json has all" not in command("recognize", picture).stdout
+    more = messages.recognition(recognition).objects[0]
+    assert not matches_left_out([more])
+    assert matches_left_out([replace(more, matches=more.matches * 2)])
+
+
+@pytest.mark.parametrize("as_json", [[], ["--json"]])
+def test_a_single_picture_that_fails_is_named(
+    gateway: Any, command: Callable[..., Any], fail: Callable[..., Any], picture: Path, as_json: list[str]
+) -> None:
+    gateway.failures += [fail(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_PICTURE", "truncated")]
+    done = command("recognize", picture, *as_json)
+    assert (done.exit_code, done.stderr) == (1, f"{picture}: INVALID_PICTURE: truncated\n")
+
+
+def test_a_wrong_token_ends_the_command_at_the_first_picture(
+    gateway: Any, command: Callable[..., Any], fail: Callable[..., Any], picture: Path
+) -> None:
+    gateway.failures += [fail(grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED", "who")] * 2
+    done = command("recognize", picture, picture)
+    assert (done.exit_code, done.stderr) == (1, "Error: UNAUTHENTICATED: who\n")
+    assert len(gateway.calls) == 1
 
 
 def test_recognize_as_json(command: Callable[..., Any], picture: Path, recognition: pb.RecognizeResponse) -> None:
@@ -133,7 +181,7 @@ def test_status(gateway: Any, command: Callable[..., Any]) -> None:
 def test_nobody_at_the_address() -> None:
     done = CliRunner().invoke(framelens, ["--address", "127.0.0.1:1", "status"])
     assert done.exit_code == 1
-    assert "no gateway answers at 127.0.0.1:1" in done.stderr
+    assert done.stderr == ("Error: no gateway answers at 127.0.0.1:1: the connection was refused; is it running?\n")
 
 
 def test_token_and_timeout(gateway: Any, picture: Path) -> None:
@@ -159,3 +207,35 @@ def test_version() -> None:
 )
 def test_wrong_usage(arguments: list[str]) -> None:
     assert CliRunner().invoke(framelens, arguments).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("recognize", "PICTURE", "--top-k", "3000000000"),
+        ("search", "PICTURE", "--region", "0,0,1,1", "--top-k", "3000000000"),
+        ("products", "get", "\udcff"),
+        ("products", "delete", "\udcff"),
+        ("products", "list", "--category", "\udcff"),
+    ],
+)
+def test_what_no_message_can_carry_is_told_in_one_line(
+    command: Callable[..., Any], picture: Path, arguments: tuple[str, ...]
+) -> None:
+    done = command(*(str(picture) if each == "PICTURE" else each for each in arguments))
+    assert done.exit_code == 1
+    assert "INVALID_ARGUMENT: the request cannot be sent: " in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_token_with_a_line_feed_is_told_in_one_line(gateway: Any) -> None:
+    arguments = ["--address", gateway.address, "status"]
+    done = CliRunner().invoke(framelens, arguments, env={"FRAMELENS_TOKEN": "hush\n"})
+    assert done.exit_code == 2
+    assert "the token has characters" in done.stderr
+    assert "hush" not in done.stderr
+
+
+def test_the_help_names_the_gateways_default_of_object_scores(command: Callable[..., Any]) -> None:
+    (line,) = (line for line in command("recognize", "--help").stdout.split("--") if line.startswith("min-object"))
+    assert "[default: 0.5]" in " ".join(line.split())

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import click
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
-from framelens_client.cli.drawing import Caption, draw, drawing_paths
+from framelens_client.cli.drawing import _COLOURS, Caption, draw, drawing_paths
 from framelens_client.results import Box
 
 CAPTIONS = [
@@ -39,6 +39,39 @@ def test_boxes_and_captions_are_where_they_belong(tmp_path: Path) -> None:
     assert image.getpixel((400, 400)) == (255, 255, 255), "inside"
     assert image.getpixel((202, 190)) != (255, 255, 255), "caption"
     assert image.getpixel((100, 100)) == (255, 255, 255), "outside"
+
+
+def fill(image: Image.Image, index: int) -> int:
+    """How many pixels have the colour of the caption with this index, its box's outline included."""
+    colour = ImageColor.getrgb(_COLOURS[index])
+    return sum(count for count, seen in image.getcolors(image.width * image.height) if seen == colour)
+
+
+def test_no_caption_hides_another(tmp_path: Path) -> None:
+    path = tmp_path / "in.png"
+    Image.new("RGB", (600, 400), "white").save(path)
+    # The same place, a box within the other, and one at the top edge.
+    boxes = [Box(0.3, 0.03, 0.7, 0.6), Box(0.3, 0.03, 0.7, 0.6), Box(0.25, 0.02, 0.9, 0.9), Box(0.3, 0.05, 0.5, 0.5)]
+    alone = fill(drawn(path, [Caption(Box(0.5, 0.5, 0.5, 0.5), "object")]), 0)
+    together = drawn(path, [Caption(box, "object") for box in boxes])
+    for index in range(len(boxes)):
+        assert fill(together, index) > 0.9 * alone, f"caption {index}"
+
+
+def test_with_no_room_left_the_best_answer_is_on_top(tmp_path: Path) -> None:
+    path = tmp_path / "in.png"
+    Image.new("RGB", (100, 30), "white").save(path)
+    captions = [Caption(Box(0, 0, 1, 1), f"object {index}") for index in range(8)]
+    assert fill(drawn(path, captions), 0) > 0.9 * fill(drawn(path, captions[:1]), 0)
+
+
+def test_transparency_is_drawn_over_white_as_the_server_sees_it(tmp_path: Path) -> None:
+    for mode, colour in (("RGBA", (200, 0, 0, 0)), ("LA", (0, 0))):
+        path = tmp_path / "in.png"
+        Image.new(mode, (32, 32), colour).save(path)
+        assert drawn(path, []).getpixel((16, 16)) == (255, 255, 255)
+    Image.new("P", (32, 32), 0).save(path, transparency=0)
+    assert drawn(path, []).getpixel((16, 16)) == (255, 255, 255)
 
 
 def test_a_turned_picture_is_drawn_as_displayed(tmp_path: Path) -> None:

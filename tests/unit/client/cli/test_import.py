@@ -16,6 +16,7 @@ from typing import Any
 import grpc
 import pytest
 
+from framelens_client.catalogue.importer import CALLS_IN_FLIGHT
 from framelens_client.v1 import framelens_pb2 as pb
 
 HEADER = "id,title,url,merchant,category,price,currency,image,region\n"
@@ -144,7 +145,7 @@ def test_a_report_line_stays_one_line(shop: Shop, run: Callable[..., Any]) -> No
 
 
 def test_calls_are_bounded_and_several_at_once(gateway: Any, shop: Shop, run: Callable[..., Any]) -> None:
-    together = threading.Barrier(4, timeout=10)
+    together = threading.Barrier(CALLS_IN_FLIGHT, timeout=10)
     gateway.before_upsert = lambda *_: together.wait() and None
     shop.fill(64)
     assert numbers(run().stdout) == (64, 64, 0, 0)
@@ -300,7 +301,7 @@ def test_a_catalogue_that_cannot_be_used(shop: Shop, run: Callable[..., Any]) ->
     shop.path.write_text("id,title\n")
     done = run()
     assert done.exit_code == 1
-    assert "missing columns" in done.stderr
+    assert "the header has no column image" in done.stderr
 
 
 def test_a_report_never_overwrites_the_catalogue(shop: Shop, run: Callable[..., Any]) -> None:
