@@ -9,6 +9,8 @@ from framelens_gateway.errors import Overloaded
 # Weight of the newest request in the running mean of their durations.
 _NEWEST = 0.1
 _FIRST_GUESS_S = 0.1
+# Sooner than this the callers that were shed would come back all at once.
+_SHORTEST_RETRY_S = 0.02
 
 
 class Admission:
@@ -23,11 +25,16 @@ class Admission:
     def permit(self) -> Iterator[None]:
         """Raises Overloaded, with the mean duration of a request as the time to come back."""
         if self.in_flight >= self._max:
-            raise Overloaded(self.in_flight, self._mean_s)
+            raise Overloaded(self.in_flight, max(self._mean_s, _SHORTEST_RETRY_S))
         self.in_flight += 1
         start = time.monotonic()
+        answered = False
         try:
             yield
+            answered = True
         finally:
             self.in_flight -= 1
-            self._mean_s += _NEWEST * (time.monotonic() - start - self._mean_s)
+            took_s = time.monotonic() - start
+            # A request that fails at once says nothing of how long a permit is held; one that fails late does.
+            if answered or took_s > self._mean_s:
+                self._mean_s += _NEWEST * (took_s - self._mean_s)

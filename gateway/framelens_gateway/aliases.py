@@ -23,6 +23,15 @@ class Aliases:
         """
         return await self._index.resolve(route) or await self._create(route)
 
+    async def written(self, route: Route) -> list[Collection]:
+        """The collections that a write to a route has to reach, the live one first, as they are at this moment.
+
+        Raises what `collection` raises.
+        """
+        while not (found := await self._index.written(route)):
+            await self._create(route)
+        return found
+
     async def _create(self, route: Route) -> Collection:
         async with self._creating:
             collection = await self._index.resolve(route)

@@ -18,12 +18,17 @@ from framelens_gateway.deadline import Deadline
 from framelens_gateway.errors import DeadlineExceeded, GatewayError, InternalError, Unauthenticated
 from framelens_gateway.metrics import Metrics
 from framelens_gateway.settings import GatewaySettings
-from framelens_gateway.visual_search import VisualSearch
+from framelens_gateway.trials.search import Search
+from framelens_gateway.trials.trials import Trials
 
 log = logging.getLogger(__name__)
 
 # At a caller's deadline gRPC cancels the call itself, often this little before the gateway's own clock is there.
 _EARLY_S = 0.02
+_MAX_CONTROL_IN_FLIGHT = 4
+
+# Raises GatewayError.
+ReadRequest = Callable[[], Awaitable[Message]]
 
 
 @dataclass(frozen=True)
@@ -50,14 +55,28 @@ class Method:
 class Calls:
     """The methods of the contract; both faces run these and nothing else."""
 
-    def __init__(self, settings: GatewaySettings, search: VisualSearch, catalog: Catalog, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        search: Search,
+        catalog: Catalog,
+        trials: Trials,
+        admission: Admission,
+        metrics: Metrics,
+    ) -> None:
+        """`admission` is of searches; trials look at it too."""
         self._tokens = [token.get_secret_value().encode() for token in settings.tokens]
         self._metrics = metrics
-        self._catalog = catalog
-        searches = Lane("search", Admission(settings.max_in_flight), settings.default_deadline_s)
+        self._catalog, self._trials = catalog, trials
+        searches = Lane("search", admission, settings.default_deadline_s)
         catalogue = Lane("catalog", Admission(settings.max_catalog_in_flight), settings.catalog_deadline_s)
-        visual = "framelens.v1.VisualSearch"
-        store = "framelens.v1.Catalog"
+        # Their own, so that an import does not keep readers out.
+        reads = Lane("catalog_read", Admission(settings.max_catalog_reads_in_flight), settings.catalog_deadline_s)
+        # Its own, so that a trial can be stopped while searches are shed.
+        control = Lane("trial", Admission(_MAX_CONTROL_IN_FLIGHT), settings.default_deadline_s)
+        visual, store, tries = (
+            pb.DESCRIPTOR.services_by_name[name].full_name for name in ("VisualSearch", "Catalog", "Trials")
+        )
         self.methods = {
             method.name: method
             for method in (
@@ -86,30 +105,37 @@ class Calls:
                     catalog.delete,
                     catalogue,
                 ),
-                Method(store, "GetProduct", pb.GetProductRequest, pb.StoredProduct, catalog.get, catalogue),
+                Method(store, "GetProduct", pb.GetProductRequest, pb.StoredProduct, catalog.get, reads),
                 Method(
                     store,
                     "ListProducts",
                     pb.ListProductsRequest,
                     pb.ListProductsResponse,
                     catalog.list_products,
-                    catalogue,
+                    reads,
                 ),
+                Method(tries, "StartTrial", pb.StartTrialRequest, pb.Trial, trials.start, control),
+                Method(tries, "StopTrial", pb.StopTrialRequest, pb.Trial, trials.stop, control),
+                Method(tries, "GetTrial", pb.GetTrialRequest, pb.Trial, trials.get, control),
             )
         }
 
     async def close(self) -> None:
-        """Waits for writes that outlive their calls."""
+        """Ends a trial, and waits for writes that outlive their calls."""
+        await self._trials.close()
         await self._catalog.close()
 
-    async def run(self, name: str, request: Message, authorization: str | None, timeout_s: float | None) -> Message:
-        """Runs one method within its time. Raises GatewayError, and nothing else but cancellation."""
+    async def run(self, name: str, read: ReadRequest, authorization: str | None, timeout_s: float | None) -> Message:
+        """Runs one method within its time, which begins now. Raises GatewayError, and nothing else but cancellation.
+
+        The request is read only for a caller with a token, once there is a permit: until then it costs nothing.
+        """
         method, started = self.methods[name], time.monotonic()
         outcome = "OK"
         try:
             self._check_token(authorization)
             with method.lane.admission.permit():
-                return await self._timed(method, request, timeout_s)
+                return await self._timed(method, read, timeout_s)
         except GatewayError as error:
             outcome = error.reason
             raise
@@ -124,17 +150,19 @@ class Calls:
         finally:
             self._metrics.requests.labels(name, outcome).inc()
 
-    async def _timed(self, method: Method, request: Message, timeout_s: float | None) -> Message:
+    async def _timed(self, method: Method, read: ReadRequest, timeout_s: float | None) -> Message:
         lane, started = method.lane, time.perf_counter()
         seconds = lane.default_deadline_s if timeout_s is None else timeout_s
+        deadline = Deadline.after(seconds)
         self._metrics.in_flight.labels(lane.name).set(lane.admission.in_flight)
         try:
             async with asyncio.timeout(seconds) as limit:
-                response = await method.work(request, Deadline.after(seconds))
+                response = await method.work(await read(), deadline)
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            raise DeadlineExceeded(f"{method.name} ({seconds:.3g} s)") from error
+            left = f"{seconds * 1e3:.0f} ms" if seconds >= 1e-3 else "less than 1 ms"
+            raise DeadlineExceeded(f"{method.name}, which had {left} left when it arrived") from error
         finally:
             self._metrics.latency.labels(method.name).observe(time.perf_counter() - started)
             self._metrics.in_flight.labels(lane.name).set(lane.admission.in_flight - 1)

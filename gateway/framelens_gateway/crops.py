@@ -22,6 +22,10 @@ class CropStore:
         """Returns once all of them are on disk."""
         await asyncio.to_thread(self._save, crops)
 
+    async def read(self, name: str) -> bytes | None:
+        """None where there is no such crop."""
+        return await asyncio.to_thread(self._read, name)
+
     async def delete(self, names: set[str]) -> None:
         await asyncio.to_thread(self._delete, names)
 
@@ -35,6 +39,12 @@ class CropStore:
             _write(path, crop)
         for folder in {path.parent for path in new}:
             _sync(folder)
+
+    def _read(self, name: str) -> bytes | None:
+        try:
+            return self.path(name).read_bytes()
+        except FileNotFoundError:
+            return None
 
     def _delete(self, names: set[str]) -> None:
         for name in names:

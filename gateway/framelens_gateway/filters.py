@@ -19,6 +19,10 @@ def one_of(field: str, values: Iterable[str]) -> str:
     return f"{field} in [{', '.join(quoted(value) for value in values)}]"
 
 
+def none_of(field: str, values: Iterable[str]) -> str:
+    return one_of(f"{field} not", values)
+
+
 def number(value: float) -> str:
     """A finite number without an exponent, exactly as given."""
     return format(Decimal(repr(float(value))), "f")

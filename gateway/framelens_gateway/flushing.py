@@ -6,6 +6,7 @@ import time
 
 from framelens_gateway.errors import Unavailable
 from framelens_gateway.index import Index
+from framelens_gateway.milvus import CollectionGone
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,8 @@ class Flusher:
         written = self._last_write[collection]
         try:
             await self._index.flush(collection)
+        except CollectionGone:
+            log.info("%s is gone and needs no flush", collection)
         except Unavailable as error:
             log.warning("could not flush %s, trying again: %s", collection, error)
             await asyncio.sleep(self._quiet_s)

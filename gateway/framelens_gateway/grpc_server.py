@@ -1,10 +1,10 @@
 """The gRPC face: framelens.v1, standard health and reflection."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_SERVICE
@@ -12,8 +12,9 @@ from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
 from framelens_client.reasons import ERROR_DOMAIN, STATUS_OF
+from framelens_gateway.addresses import host_port
 from framelens_gateway.calls import Calls, Method
-from framelens_gateway.errors import GatewayError, Overloaded
+from framelens_gateway.errors import GatewayError, InvalidRequest, Overloaded
 from framelens_gateway.health import Health
 from framelens_gateway.settings import GatewaySettings
 
@@ -41,7 +42,7 @@ def grpc_server(settings: GatewaySettings, calls: Calls, health: Health) -> grpc
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
     reflection.enable_server_reflection((*services, HEALTH_SERVICE, reflection.SERVICE_NAME), server)
-    address = f"{settings.host}:{settings.grpc_port}"
+    address = host_port(settings.host, settings.grpc_port)
     try:
         server.add_insecure_port(address)
     except RuntimeError as error:
@@ -50,24 +51,37 @@ def grpc_server(settings: GatewaySettings, calls: Calls, health: Health) -> grpc
 
 
 def _handler(calls: Calls, method: Method) -> "grpc.RpcMethodHandler[Message, Message]":
-    return grpc.unary_unary_rpc_method_handler(
-        _behaviour(calls, method.name),
-        request_deserializer=method.request.FromString,
-        response_serializer=method.response.SerializeToString,
+    """A unary method, but served as one that takes a stream: gRPC would read the request before anybody is asked."""
+    return grpc.stream_unary_rpc_method_handler(
+        _behaviour(calls, method), response_serializer=method.response.SerializeToString
     )
 
 
-def _behaviour(calls: Calls, name: str) -> "Callable[[Message, Context], Awaitable[Message]]":
-    async def behave(request: Message, context: "Context") -> Message:
+def _behaviour(calls: Calls, method: Method) -> "Callable[[AsyncIterator[bytes], Context], Awaitable[Message]]":
+    async def behave(requests: AsyncIterator[bytes], context: "Context") -> Message:
         metadata = dict(context.invocation_metadata() or ())
+
+        async def read() -> Message:
+            return await _only(requests, method.request)
+
         try:
-            return await calls.run(name, request, metadata.get("authorization"), context.time_remaining())
+            return await calls.run(method.name, read, metadata.get("authorization"), context.time_remaining())
         except GatewayError as error:
             status = rpc_status.to_status(error_status(error))
             await context.abort_with_status(status)  # type: ignore[attr-defined]
             raise AssertionError("abort_with_status raises") from error
 
     return behave
+
+
+async def _only(requests: AsyncIterator[bytes], kind: type[Message]) -> Message:
+    """Raises InvalidRequest."""
+    async for content in requests:
+        try:
+            return kind.FromString(content)
+        except DecodeError as error:
+            raise InvalidRequest(f"the request is not a {kind.DESCRIPTOR.name}: {error}") from error
+    raise InvalidRequest(f"the call brings no {kind.DESCRIPTOR.name}")
 
 
 def error_status(error: GatewayError) -> status_pb2.Status:

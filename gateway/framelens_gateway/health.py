@@ -1,20 +1,28 @@
-"""Watches the parts behind the gateway, for gRPC health, /readyz and the metrics."""
+"""Watches the parts behind the gateway, for gRPC health, /readyz and the metrics.
+
+In gRPC health "" is the process, which is well without them; each service is as ready as they are together, and each
+part has its name: `triton`, `milvus`, and `space`, the embedder of the live collection.
+"""
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Awaitable
 
 from grpc_health.v1 import health, health_pb2
 
+from framelens_client.v1 import framelens_pb2 as pb
+from framelens_gateway.errors import Unavailable
 from framelens_gateway.index import Index
 from framelens_gateway.metrics import Metrics
 from framelens_gateway.recognizer import Recognizer
+from framelens_gateway.routing import Route
 
 log = logging.getLogger(__name__)
 
 _EVERY_S = 1.0
-_SERVICES = ("", "framelens.v1.VisualSearch", "framelens.v1.Catalog")
+# A part that takes longer than this to say that it is well is not.
+_ANSWER_S = 5.0
+_SERVICES = [service.full_name for service in pb.DESCRIPTOR.services_by_name.values()]
 
 
 class Health:
@@ -22,12 +30,16 @@ class Health:
 
     def __init__(self, recognizer: Recognizer, index: Index, metrics: Metrics) -> None:
         self.servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]
-        self.parts = {"triton": False, "milvus": False}
+        self.parts = {"triton": False, "milvus": False, "space": False}
         self._recognizer, self._index, self._metrics = recognizer, index, metrics
 
     @property
     def ready(self) -> bool:
         return all(self.parts.values())
+
+    async def begin(self) -> None:
+        """Before the first look nothing is known to be ready."""
+        await self._tell()
 
     async def watch(self) -> None:
         """Runs until cancelled."""
@@ -41,8 +53,25 @@ class Health:
         await self.servicer.enter_graceful_shutdown()
 
     async def _look(self) -> None:
-        triton, milvus = await asyncio.gather(_answers(self._recognizer.ready()), _answers(self._index.ready()))
-        self.parts = {"triton": triton, "milvus": milvus}
+        looks = {
+            "triton": self._recognizer.ready(),
+            "milvus": self._index.ready(),
+            "space": self._space_ready(),
+        }
+        seen = await asyncio.gather(*(_answers(part, look) for part, look in looks.items()))
+        found = dict(zip(looks, seen, strict=True))
+        for part, up in found.items():
+            if up is not self.parts[part]:
+                log.info("%s is %s", part, "ready" if up else "not ready")
+        self.parts = found
+        await self._tell()
+
+    async def _space_ready(self) -> bool:
+        """Whether what is searched can be embedded. An alias that is not there yet needs no space."""
+        collection = await self._index.resolve(Route.PRODUCTS)
+        return collection is None or await self._recognizer.model_ready(collection.space)
+
+    async def _tell(self) -> None:
         for part, up in self.parts.items():
             self._metrics.part_up.labels(part).set(up)
             await self.servicer.set(part, _status(up))
@@ -50,12 +79,16 @@ class Health:
             await self.servicer.set(service, _status(self.ready))
 
 
-async def _answers(ready: Coroutine[Any, Any, bool]) -> bool:
+async def _answers(part: str, ready: Awaitable[bool]) -> bool:
     """A part whose state cannot even be asked is not up, and the watch goes on."""
     try:
-        return await ready
+        async with asyncio.timeout(_ANSWER_S):
+            return await ready
+    except (Unavailable, TimeoutError) as error:
+        log.debug("%s: %r", part, error)
+        return False
     except Exception:
-        log.exception("a part's readiness could not be seen")
+        log.exception("the readiness of %s could not be seen", part)
         return False
 
 

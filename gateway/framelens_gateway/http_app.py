@@ -1,7 +1,6 @@
 """The HTTP face: the contract's messages as JSON (pictures in base64) or as multipart uploads."""
 
 import asyncio
-import json
 from http import HTTPStatus
 from typing import Any
 
@@ -18,9 +17,10 @@ from starlette.types import Receive
 
 from framelens_client.reasons import STATUS_OF, Reason
 from framelens_client.v1 import framelens_pb2 as pb
-from framelens_gateway.calls import Calls
+from framelens_gateway.calls import Calls, ReadRequest
 from framelens_gateway.errors import GatewayError, InvalidRequest, Overloaded
 from framelens_gateway.health import Health
+from framelens_gateway.json_requests import message_of
 from framelens_gateway.json_schema import reference, schemas
 from framelens_gateway.metrics import Metrics
 from framelens_gateway.settings import GatewaySettings
@@ -28,7 +28,21 @@ from framelens_gateway.settings import GatewaySettings
 _TIMEOUT_HEADER = "x-timeout-ms"
 _MULTIPART = "multipart/form-data"
 _JSON = "application/json"
-_CLIENT_GONE = 499
+# Messages of more bytes are read and written on a thread: they take longer than others should wait for.
+_SMALL_BYTES = 2**18
+# Of a call: its caller has hung up, or it is none.
+_NEVER_ANSWERS = (Reason.CANCELLED, Reason.METHOD_NOT_ALLOWED)
+_ERROR_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["reason", "message"],
+            "properties": {"reason": {"type": "string", "enum": list(Reason)}, "message": {"type": "string"}},
+        }
+    },
+}
 
 
 def http_app(settings: GatewaySettings, calls: Calls, health: Health, metrics: Metrics) -> FastAPI:
@@ -59,12 +73,9 @@ def http_app(settings: GatewaySettings, calls: Calls, health: Health, metrics: M
 
     @app.exception_handler(HTTPException)
     async def unknown_path(_: Request, error: HTTPException) -> JSONResponse:
-        reason = Reason.NOT_FOUND if error.status_code == HTTPStatus.NOT_FOUND else Reason.INVALID_ARGUMENT
-        return JSONResponse(_error_body(reason, f"{error.detail}; /docs lists the paths"), error.status_code)
-
-    @app.exception_handler(ClientDisconnect)
-    async def hung_up(_: Request, __: ClientDisconnect) -> Response:
-        return Response(status_code=_CLIENT_GONE)
+        reason = Reason.NOT_FOUND if error.status_code == HTTPStatus.NOT_FOUND else Reason.METHOD_NOT_ALLOWED
+        body = _error_body(reason, f"{error.detail}; /docs lists the paths")
+        return JSONResponse(body, STATUS_OF[reason][1], error.headers)
 
     _describe_contract(app, calls)
     return app
@@ -84,29 +95,45 @@ class _HttpFace:
             ("/v1/products", "UpsertProducts", "Add or replace products"),
             ("/v1/products:delete", "DeleteProducts", "Delete products by id"),
             ("/v1/products:list", "ListProducts", "List products in the order of their ids"),
+            ("/v1/trial", "StartTrial", "Try a candidate on live requests, in shadow or as a canary"),
+            ("/v1/trial:stop", "StopTrial", "End the trial at once"),
         ):
             app.post(path, tags=["v1"], summary=summary, name=name, openapi_extra=self._body(name))(self._poster(name))
 
         @app.get("/v1/products/{product_id:path}", tags=["v1"], summary="One product", name="GetProduct")
         async def get_product(product_id: str, request: Request) -> Response:
-            return await self._run("GetProduct", pb.GetProductRequest(id=product_id), request)
+            return await self._run("GetProduct", request, _given(pb.GetProductRequest(id=product_id)))
+
+        @app.get("/v1/trial", tags=["v1"], summary="The trial that is running, or the last one", name="GetTrial")
+        async def get_trial(request: Request) -> Response:
+            return await self._run("GetTrial", request, _given(pb.GetTrialRequest()))
 
     def _poster(self, name: str) -> Any:  # noqa: ANN401
         async def post(request: Request) -> Response:
-            return await self._run(name, await self._read(name, request), request)
+            return await self._run(name, request, lambda: self._read(name, request))
 
         return post
 
-    async def _run(self, name: str, message: Message, request: Request) -> Response:
-        work = asyncio.ensure_future(
-            self._calls.run(name, message, request.headers.get("authorization"), _timeout_s(request))
-        )
-        gone = asyncio.ensure_future(_disconnected(request))
+    async def _run(self, name: str, request: Request, read_body: ReadRequest) -> Response:
+        was_read = asyncio.Event()
+
+        async def read() -> Message:
+            try:
+                _check_timeout(request)
+                return await read_body()
+            except ClientDisconnect:
+                raise _HungUp from None
+            finally:
+                was_read.set()
+
+        authorization = request.headers.get("authorization")
+        work = asyncio.ensure_future(self._calls.run(name, read, authorization, _timeout_s(request)))
+        gone = asyncio.ensure_future(_disconnected(request, was_read))
         try:
             await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
-                return Response(status_code=_CLIENT_GONE)
-            return JSONResponse(_to_json(work.result()))
+                raise _HungUp
+            return await _json_response(work.result())
         finally:
             gone.cancel()
             work.cancel()
@@ -124,7 +151,7 @@ class _HttpFace:
             raise InvalidRequest(
                 f"content-type {kind} is not read here; send {_JSON} or {_MULTIPART}", Reason.UNSUPPORTED_FORMAT
             )
-        return self._parse(name, await limited.body())
+        return await self._parse(name, await limited.body())
 
     def _limited(self, request: Request) -> Receive:
         """The body's pieces, up to the limit: not every body says its length, or the truth about it."""
@@ -147,23 +174,17 @@ class _HttpFace:
         """`request` holds the JSON; pictures that it leaves out come, in order, as files named `picture`."""
         try:
             async with request.form(max_files=1024, max_part_size=2**20) as form:
-                message = self._parse(name, _request_text(form))
+                message = await self._parse(name, _request_text(form))
                 await _fill_pictures(message, form)
                 return message
         except HTTPException as error:
             raise InvalidRequest(f"the multipart body is broken: {error.detail}") from error
 
-    def _parse(self, name: str, body: bytes) -> Message:
+    async def _parse(self, name: str, body: bytes) -> Message:
         message = self._calls.methods[name].request()
-        try:
-            read = json.loads(body)
-            if not isinstance(read, dict):
-                raise InvalidRequest("the body is JSON, but not an object")
-            return json_format.ParseDict(read, message)
-        # SystemError is protobuf's answer to a field name with half a character in it.
-        except (json_format.ParseError, ValueError, RecursionError, SystemError) as error:
-            reason = Reason.INVALID_FILTER if ".filter" in str(error) else Reason.INVALID_ARGUMENT
-            raise InvalidRequest(f"the body is not a {message.DESCRIPTOR.name} in JSON: {error}", reason) from error
+        if len(body) <= _SMALL_BYTES:
+            return message_of(body, message)
+        return await asyncio.to_thread(message_of, body, message)
 
     def _body(self, name: str) -> dict[str, Any]:
         message = self._calls.methods[name].request.DESCRIPTOR
@@ -180,8 +201,21 @@ class _HttpFace:
         return {"requestBody": {"required": True, "content": content}, "parameters": [header]}
 
 
-async def _disconnected(request: Request) -> None:
-    """Returns when the caller hangs up; its body has been read by then."""
+class _HungUp(GatewayError):
+    def __init__(self) -> None:
+        super().__init__(Reason.CANCELLED, "the caller has hung up")
+
+
+def _given(message: Message) -> ReadRequest:
+    async def read() -> Message:
+        return message
+
+    return read
+
+
+async def _disconnected(request: Request, was_read: asyncio.Event) -> None:
+    """Returns when the caller hangs up. What comes before `was_read` is its body, and not to be taken here."""
+    await was_read.wait()
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
@@ -204,9 +238,14 @@ async def _fill_pictures(message: Message, form: FormData) -> None:
         raise InvalidRequest("the form's `picture` is a text field; send it as a file")
     empty = [holder for holder in _picture_holders(message) if not holder.picture]
     if len(files) != len(empty):
-        raise InvalidRequest(f"{len(files)} files named `picture` for {len(empty)} pictures that `request` leaves out")
+        sent, left_out = _count(len(files), "file"), _count(len(empty), "picture")
+        raise InvalidRequest(f"{sent} named `picture` for {left_out} that `request` leaves out")
     for holder, file in zip(empty, files, strict=True):
         holder.picture = await file.read()
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _picture_holders(message: Message) -> list[Any]:
@@ -216,23 +255,30 @@ def _picture_holders(message: Message) -> list[Any]:
 
 
 def _timeout_s(request: Request) -> float | None:
+    """None also where what is given is no time."""
+    try:
+        milliseconds = float(request.headers.get(_TIMEOUT_HEADER, ""))
+    except ValueError:
+        return None
+    return milliseconds / 1e3 if 0 < milliseconds < 1e9 else None
+
+
+def _check_timeout(request: Request) -> None:
     """Raises InvalidRequest."""
     text = request.headers.get(_TIMEOUT_HEADER)
-    if text is None:
-        return None
-    try:
-        milliseconds = float(text)
-    except ValueError:
-        milliseconds = -1
-    if not 0 < milliseconds < 1e9:
+    if text is not None and _timeout_s(request) is None:
         raise InvalidRequest(f"{_TIMEOUT_HEADER} is {text!r}; it must be a number of milliseconds above 0")
-    return milliseconds / 1e3
 
 
-def _to_json(message: Message) -> dict[str, Any]:
-    return json_format.MessageToDict(
-        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-    )
+async def _json_response(message: Message) -> JSONResponse:
+    def response() -> JSONResponse:
+        return JSONResponse(
+            json_format.MessageToDict(
+                message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+            )
+        )
+
+    return response() if message.ByteSize() <= _SMALL_BYTES else await asyncio.to_thread(response)
 
 
 def _error_response(error: GatewayError) -> JSONResponse:
@@ -272,17 +318,31 @@ def _describe_contract(app: FastAPI, calls: Calls) -> None:
         if app.openapi_schema is None:
             document = generate()
             descriptors = [m.DESCRIPTOR for method in calls.methods.values() for m in (method.request, method.response)]
-            document.setdefault("components", {}).setdefault("schemas", {}).update(schemas(descriptors))
+            components = document.setdefault("components", {}).setdefault("schemas", {})
+            components.update({**schemas(descriptors), "Error": _ERROR_SCHEMA})
             for route in app.routes:
                 method = calls.methods.get(getattr(route, "name", ""))
                 if method is not None:
                     for operation in document["paths"][_plain_path(route)].values():
                         answer = {_JSON: {"schema": reference(method.response.DESCRIPTOR)}}
                         operation["responses"]["200"]["content"] = answer
+                        # FastAPI's own; a call that is wrong ends with 400 here.
+                        operation["responses"].pop("422", None)
+                        operation["responses"].update(_error_answers())
             app.openapi_schema = document
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _error_answers() -> dict[str, Any]:
+    """By status, with the reasons that lead to it."""
+    reasons: dict[int, list[str]] = {}
+    for reason, (_, status) in sorted(STATUS_OF.items(), key=lambda item: item[1][1]):
+        if reason not in _NEVER_ANSWERS:
+            reasons.setdefault(status, []).append(reason)
+    content = {_JSON: {"schema": {"$ref": "#/components/schemas/Error"}}}
+    return {str(int(status)): {"description": ", ".join(each), "content": content} for status, each in reasons.items()}
 
 
 def _plain_path(route: Any) -> str:  # noqa: ANN401

@@ -10,8 +10,9 @@ from contextlib import AsyncExitStack, contextmanager
 
 import uvicorn
 from fastapi import FastAPI
-from pydantic_settings import CliApp
 
+from framelens_gateway.addresses import host_port
+from framelens_gateway.admission import Admission
 from framelens_gateway.aliases import Aliases
 from framelens_gateway.calls import Calls
 from framelens_gateway.catalog import Catalog
@@ -25,17 +26,19 @@ from framelens_gateway.merging import SearchMerger
 from framelens_gateway.metrics import Metrics
 from framelens_gateway.recognizer import Recognizer, TritonRecognizer
 from framelens_gateway.routing import Routing
+from framelens_gateway.serving import LiveServings, Servings
 from framelens_gateway.settings import GatewaySettings
+from framelens_gateway.settings_faults import settings_or_exit
+from framelens_gateway.trials.candidates import Candidates
+from framelens_gateway.trials.shadow import TrialLimits
+from framelens_gateway.trials.trials import Trials, TriedSearch
 from framelens_gateway.visual_search import VisualSearch
 
 log = logging.getLogger("framelens")
 
 
 def main() -> None:
-    try:
-        settings = CliApp.run(GatewaySettings)
-    except ValueError as error:
-        sys.exit(f"framelens-gateway: {error}")
+    settings = settings_or_exit(GatewaySettings, "framelens-gateway")
     if settings.print_config:
         print(settings.model_dump_json(indent=2))
         return
@@ -60,7 +63,7 @@ async def _serve(settings: GatewaySettings) -> None:
             settings.alias_ttl_s,
         )
         stack.push_async_callback(index.close)
-        recognizer = TritonRecognizer(settings.triton_address, settings.max_picture_pixels)
+        recognizer = TritonRecognizer(settings.triton_address, settings.max_picture_pixels, settings.max_picture_bytes)
         stack.push_async_callback(recognizer.close)
         flusher = Flusher(index, settings.flush_after_s)
         stack.push_async_callback(flusher.close)
@@ -76,11 +79,13 @@ async def _serve_with(
     grpc_face = grpc_server(settings, calls, health)
     http_face = _http_server(settings, http_app(settings, calls, health, metrics))
     http_socket = _listen(settings.host, settings.http_port)
+    await health.begin()
     await grpc_face.start()
     http_task = asyncio.create_task(http_face.serve([http_socket]))
     watching = asyncio.create_task(health.watch())
     stopping = asyncio.create_task(stop.wait())
-    log.info("gRPC on %s:%d, HTTP on %s:%d", settings.host, settings.grpc_port, settings.host, settings.http_port)
+    grpc_address, http_address = (host_port(settings.host, port) for port in (settings.grpc_port, settings.http_port))
+    log.info("gRPC on %s, HTTP on %s", grpc_address, http_address)
     await asyncio.wait({stopping, http_task}, return_when=asyncio.FIRST_COMPLETED)
     watching.cancel()
     await health.stop_serving()
@@ -94,12 +99,23 @@ def _calls(
     settings: GatewaySettings, recognizer: Recognizer, index: Index, flusher: Flusher, metrics: Metrics
 ) -> Calls:
     aliases = Aliases(index, recognizer, settings.default_space)
-    search = VisualSearch(
-        recognizer, aliases, SearchMerger(index), Routing.load(settings.routing_file), settings.max_picture_bytes
+    admission = Admission(settings.max_in_flight)
+    live, routing = LiveServings(aliases), Routing.load(settings.routing_file)
+
+    def search_with(servings: Servings) -> VisualSearch:
+        # Each has a merger of its own: one bad vector fails a whole call to Milvus.
+        return VisualSearch(recognizer, servings, SearchMerger(index), routing, settings.max_picture_bytes)
+
+    limits = TrialLimits(
+        max_in_flight=settings.max_shadows,
+        timeout_s=settings.candidate_timeout_s,
+        max_load=settings.shadow_max_load,
+        load=lambda: admission.in_flight / settings.max_in_flight,
     )
+    trials = Trials(search_with(live), Candidates(live, index, recognizer), search_with, limits, metrics.trials)
     crops = CropStore(settings.crops_dir)
     catalog = Catalog(recognizer, aliases, index, crops, flusher, settings.max_picture_bytes)
-    return Calls(settings, search, catalog, metrics)
+    return Calls(settings, TriedSearch(trials), catalog, trials, admission, metrics)
 
 
 class _UvicornServer(uvicorn.Server):
@@ -116,7 +132,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        raise OSError(f"HTTP cannot listen on {host}:{port}: {error.strerror}") from error
+        raise OSError(f"HTTP cannot listen on {host_port(host, port)}: {error.strerror}") from error
 
 
 def _http_server(settings: GatewaySettings, app: FastAPI) -> uvicorn.Server:

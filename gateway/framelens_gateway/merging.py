@@ -4,14 +4,17 @@ There is no timer: a search alone goes out at once, and batches grow by themselv
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from framelens_gateway.deadline import Deadline
 from framelens_gateway.index import Hit, Index, Vector
 
 # Above this the call itself grows slower than two calls.
 _MAX_VECTORS = 64
+_AFTER_S = 0.1
 
 
 class SearchKey(NamedTuple):
@@ -25,6 +28,7 @@ class SearchKey(NamedTuple):
 @dataclass(frozen=True)
 class _Waiting:
     vectors: Sequence[Vector]
+    deadline: Deadline
     answer: "asyncio.Future[list[list[Hit]]]"
 
 
@@ -36,10 +40,10 @@ class SearchMerger:
         self._waiting: dict[SearchKey, list[_Waiting]] = {}
         self._pumps: set[asyncio.Task[None]] = set()
 
-    async def search(self, key: SearchKey, vectors: Sequence[Vector]) -> list[list[Hit]]:
-        """The hits of each vector. Raises what the index raises."""
+    async def search(self, key: SearchKey, vectors: Sequence[Vector], deadline: Deadline) -> list[list[Hit]]:
+        """The hits of each vector. Raises what the index raises; what nobody waits for any longer is given up."""
         answer: asyncio.Future[list[list[Hit]]] = asyncio.get_running_loop().create_future()
-        entry = _Waiting(vectors, answer)
+        entry = _Waiting(vectors, deadline, answer)
         if key in self._waiting:
             self._waiting[key].append(entry)
         else:
@@ -54,8 +58,7 @@ class SearchMerger:
             while batch := self._next_batch(key):
                 await self._answer(key, batch)
         finally:
-            for entry in self._waiting.pop(key):
-                entry.answer.cancel()
+            _give_up(self._waiting.pop(key))
 
     def _next_batch(self, key: SearchKey) -> list[_Waiting]:
         """As many as one call takes; callers that have gone are dropped here, before they cost anything."""
@@ -70,21 +73,51 @@ class SearchMerger:
         self._waiting[key] = waiting[len(batch) :]
         return batch
 
-    async def _answer(self, key: SearchKey, batch: list[_Waiting]) -> None:
-        vectors = [vector for entry in batch for vector in entry.vectors]
-        try:
-            hits = await self._index.search(key.collection, vectors, key.limit, key.expression)
-        except asyncio.CancelledError:
-            for entry in batch:
-                entry.answer.cancel()
-            raise
-        except Exception as error:  # Every caller of the batch gets the same failure.
-            for entry in batch:
-                if not entry.answer.done():
-                    entry.answer.set_exception(error)
-            return
-        at = 0
+    async def _answer(self, key: SearchKey, batch: Sequence[_Waiting]) -> None:
+        call = asyncio.ensure_future(self._search(key, batch))
         for entry in batch:
-            if not entry.answer.done():
-                entry.answer.set_result(hits[at : at + len(entry.vectors)])
-            at += len(entry.vectors)
+            entry.answer.add_done_callback(lambda _: _withdraw(call, batch))
+        try:
+            await asyncio.wait({call})
+        except asyncio.CancelledError:
+            call.cancel()
+            _give_up(batch)
+            raise
+        if call.cancelled():
+            _give_up(batch)
+        elif error := call.exception():
+            _fail(batch, error)
+        else:
+            _hand_out(batch, call.result())
+
+    async def _search(self, key: SearchKey, batch: Sequence[_Waiting]) -> list[list[Hit]]:
+        vectors = [vector for entry in batch for vector in entry.vectors]
+        left_s = max(entry.deadline.at for entry in batch) - time.monotonic()
+        # At their deadlines the callers go by themselves, and are told so rather than that the index has failed.
+        return await self._index.search(key.collection, vectors, key.limit, key.expression, max(0, left_s) + _AFTER_S)
+
+
+def _withdraw(call: "asyncio.Future[list[list[Hit]]]", batch: Sequence[_Waiting]) -> None:
+    """Ends a call whose callers have all gone; one that no thread has begun is never sent."""
+    if all(entry.answer.done() for entry in batch):
+        call.cancel()
+
+
+def _give_up(batch: Sequence[_Waiting]) -> None:
+    for entry in batch:
+        entry.answer.cancel()
+
+
+def _fail(batch: Sequence[_Waiting], error: BaseException) -> None:
+    """Every caller of the batch gets the same failure."""
+    for entry in batch:
+        if not entry.answer.done():
+            entry.answer.set_exception(error)
+
+
+def _hand_out(batch: Sequence[_Waiting], hits: list[list[Hit]]) -> None:
+    at = 0
+    for entry in batch:
+        if not entry.answer.done():
+            entry.answer.set_result(hits[at : at + len(entry.vectors)])
+        at += len(entry.vectors)

@@ -1,6 +1,8 @@
 """The seam to Triton: one encoded picture in, objects with embeddings out."""
 
 import json
+import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -15,13 +17,18 @@ from framelens_client.reasons import STATUS_OF, Reason
 from framelens_gateway.deadline import Deadline
 from framelens_gateway.errors import DeadlineExceeded, GatewayError, InvalidRequest, Unavailable
 
-MODEL = "recognizer"
+log = logging.getLogger(__name__)
+
+RECOGNIZER = "recognizer"
+DETECTOR = "detector"
 # The order of the recognizer's `stages_ms`; its config.pbtxt says the same.
 STAGES = ("decode", "resize", "detect", "nms", "crop", "embed")
 _OUTPUTS = ("count", "boxes", "labels", "scores", "embeddings", "picture_size", "engines", "stages_ms", "error")
 # Triton restarts in seconds: look for it more often than gRPC's default of two minutes.
 _CHANNEL = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)]
 _QUEUE_TIMEOUT = "Request timeout expired"
+# gRPC's own failures to connect.
+_NAMES_AN_ADDRESS = re.compile(r"\b(ipv4|ipv6|unix|dns):|DNS resolution")
 
 
 class Box(NamedTuple):
@@ -38,7 +45,7 @@ WHOLE_PICTURE = Box(0.0, 0.0, 1.0, 1.0)
 
 @dataclass(frozen=True)
 class RecognizerCall:
-    """One picture and what is asked of it; with regions, nothing is detected."""
+    """One picture, what is asked of it, and the models that answer; with regions, nothing is detected."""
 
     picture: bytes
     embedder: str
@@ -46,6 +53,8 @@ class RecognizerCall:
     min_score: float = 0.5
     max_objects: int = 8
     crops: bool = False
+    detector: str = DETECTOR
+    recognizer: str = RECOGNIZER
 
 
 @dataclass(frozen=True)
@@ -75,16 +84,18 @@ class Recognizer(Protocol):
 
     async def embedding_size(self, embedder: str) -> int: ...
 
+    async def model_ready(self, model: str) -> bool: ...
+
     async def ready(self) -> bool: ...
 
 
 class TritonRecognizer:
     """The `recognizer` model of a Triton server."""
 
-    def __init__(self, address: str, max_picture_pixels: int) -> None:
+    def __init__(self, address: str, max_picture_pixels: int, max_picture_bytes: int = 20 * 2**20) -> None:
         self._address = address
         self._client = InferenceServerClient(address, channel_args=_CHANNEL)
-        self._max_pixels = max_picture_pixels
+        self._max_pixels, self._max_bytes = max_picture_pixels, max_picture_bytes
 
     async def close(self) -> None:
         await self._client.close()
@@ -94,17 +105,19 @@ class TritonRecognizer:
         outputs = (*_OUTPUTS, "crops") if call.crops else _OUTPUTS
         try:
             result = await self._client.infer(
-                MODEL,
+                call.recognizer,
                 _inputs(call),
                 outputs=[InferRequestedOutput(name) for name in outputs],
                 # `timeout` evicts from Triton's queue, `client_timeout` ends the call.
                 timeout=max(1, int(left * 1e6)),
                 client_timeout=left,
                 parameters={
+                    "detector": call.detector,
                     "embedder": call.embedder,
                     "min_score": str(call.min_score),
                     "max_objects": call.max_objects,
                     "max_pixels": self._max_pixels,
+                    "max_bytes": self._max_bytes,
                 },
             )
         except InferenceServerException as error:
@@ -124,17 +137,28 @@ class TritonRecognizer:
         outputs = {output["name"]: output["dims"] for output in answer["config"]["output"]}
         return int(outputs["embedding"][0])
 
-    async def ready(self) -> bool:
+    async def model_ready(self, model: str) -> bool:
+        """Whether Triton has loaded a model. Raises Unavailable where Triton does not answer."""
         try:
-            return bool(await self._client.is_model_ready(MODEL, client_timeout=2))
-        except InferenceServerException:
+            return bool(await self._client.is_model_ready(model, client_timeout=2))
+        except InferenceServerException as error:
+            raise self._failure(error) from error
+
+    async def ready(self) -> bool:
+        """Whether the models are loaded that every picture needs."""
+        try:
+            return await self.model_ready(RECOGNIZER) and await self.model_ready(DETECTOR)
+        except GatewayError:
             return False
 
     def _failure(self, error: InferenceServerException) -> GatewayError:
         message = error.message() or ""
         if _code(error) is grpc.StatusCode.DEADLINE_EXCEEDED or _QUEUE_TIMEOUT in message:
             return DeadlineExceeded("recognition")
-        return Unavailable(Reason.TRITON_UNAVAILABLE, f"Triton at {self._address} did not answer: {message}")
+        # Callers are told which part it is; where that stands is for the log.
+        log.debug("Triton at %s: %s: %s", self._address, error.status(), message)
+        said = "it cannot be reached" if _NAMES_AN_ADDRESS.search(message) else message
+        return Unavailable(Reason.TRITON_UNAVAILABLE, f"Triton did not answer: {said}")
 
 
 def _code(error: InferenceServerException) -> grpc.StatusCode | None:

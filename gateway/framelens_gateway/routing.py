@@ -8,6 +8,8 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from framelens_gateway.settings_faults import file_faults
+
 
 class Route(StrEnum):
     """A live name in the index; each is an alias."""
@@ -33,11 +35,15 @@ class Routing:
     @classmethod
     def load(cls, path: Path | None) -> "Routing":
         """Reads a routing file, the packaged one for None. Raises ValueError, naming the file and what is wrong."""
-        text = (path or files("framelens_gateway") / "routing.yaml").read_text(encoding="utf-8")
         try:
+            text = (path or files("framelens_gateway") / "routing.yaml").read_text(encoding="utf-8")
             read = _RoutingFile.model_validate(yaml.safe_load(text))
-        except (yaml.YAMLError, ValidationError) as error:
-            raise ValueError(f"routing file {path or 'routing.yaml'}: {error}") from error
+        except OSError as error:
+            raise ValueError(f"routing file {path} cannot be read: {error.strerror}") from error
+        except ValidationError as error:
+            raise ValueError(f"routing file {path or 'routing.yaml'}: {file_faults(error)}") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ValueError(f"routing file {path or 'routing.yaml'} is not YAML: {error}") from error
         by_label: dict[str, Route] = {}
         for route, labels in read.routes.items():
             for label in labels:

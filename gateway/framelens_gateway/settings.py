@@ -1,10 +1,18 @@
 """Settings of the gateway; the one place where its process reads the environment (FRAMELENS_...)."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _without_user(uri: str) -> str:
+    # The URI is printed and logged.
+    if "@" in urlsplit(uri).netloc:
+        raise ValueError("a user and password do not belong in the URI; set FRAMELENS_MILVUS_TOKEN to user:password")
+    return uri
 
 
 class GatewaySettings(BaseSettings):
@@ -17,10 +25,14 @@ class GatewaySettings(BaseSettings):
     host: str = Field("127.0.0.1", description="address of the gRPC and the HTTP endpoint")
     grpc_port: int = Field(50051, ge=1, le=65535)
     http_port: int = Field(8080, ge=1, le=65535)
-    tokens: list[SecretStr] = Field([], description="bearer tokens that are let in; empty lets everybody in")
+    tokens: list[Annotated[SecretStr, Field(min_length=1)]] = Field(
+        [], description='bearer tokens that are let in, as a JSON list such as `["TOKEN"]`; none lets everybody in'
+    )
 
     triton_address: str = Field("127.0.0.1:8001", description="Triton's gRPC endpoint")
-    milvus_uri: str = Field("http://127.0.0.1:19530")
+    milvus_uri: Annotated[str, AfterValidator(_without_user)] = Field(
+        "http://127.0.0.1:19530", description="without user and password, for which there is milvus_token", repr=False
+    )
     milvus_token: SecretStr = Field(SecretStr(""), description="Milvus `user:password` or API key")
 
     default_space: str = Field(
@@ -30,10 +42,13 @@ class GatewaySettings(BaseSettings):
         "HNSW", description="index of a collection that the gateway has to create"
     )
     routing_file: Path | None = Field(None, description="label routing, YAML; the packaged defaults when absent")
-    crops_dir: Path = Field(Path("var/crops"), description="where the crop of every indexed picture is kept")
+    crops_dir: Path = Field(
+        Path("var/crops"), description="where the crop of every indexed picture is kept; gateways share one"
+    )
 
     max_in_flight: int = Field(64, ge=1, description="searches in flight; more are shed")
-    max_catalog_in_flight: int = Field(4, ge=1, description="catalogue calls in flight; more are shed")
+    max_catalog_in_flight: int = Field(4, ge=1, description="writes to the catalogue in flight; more are shed")
+    max_catalog_reads_in_flight: int = Field(8, ge=1, description="reads of the catalogue in flight; more are shed")
     max_picture_bytes: int = Field(20 * 2**20, ge=1024)
     max_picture_pixels: int = Field(50_000_000, ge=1024)
     max_message_bytes: int = Field(64 * 2**20, ge=2**20, description="one gRPC message or HTTP body")
@@ -43,6 +58,11 @@ class GatewaySettings(BaseSettings):
     milvus_timeout_s: float = Field(5.0, gt=0, description="one call to Milvus, at most")
     alias_ttl_s: float = Field(0.5, gt=0, description="how soon an alias switch is followed, at most")
     flush_after_s: float = Field(1.0, gt=0, description="quiet time after writes before they are flushed")
+    candidate_timeout_s: float = Field(2.0, gt=0, description="for one answer of a candidate that is tried, at most")
+    max_shadows: int = Field(2, ge=1, description="requests in flight to a shadow candidate; more are dropped")
+    shadow_max_load: float = Field(
+        0.1, gt=0, le=1, description="share of max_in_flight above which a shadow candidate gets nothing"
+    )
     shutdown_grace_s: float = Field(10.0, gt=0, description="how long calls in flight may finish at shutdown")
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"

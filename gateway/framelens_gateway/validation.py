@@ -12,7 +12,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from framelens_client.reasons import Reason
 from framelens_client.v1 import framelens_pb2 as pb
 from framelens_gateway.errors import InvalidRequest
-from framelens_gateway.index import FIELD_BYTES
+from framelens_gateway.product_collection import FIELD_BYTES
 from framelens_gateway.recognizer import WHOLE_PICTURE, Box
 
 MAX_TOP_K = 100
@@ -23,6 +23,7 @@ MAX_PICTURES_PER_PRODUCT = 16
 MAX_IDS_PER_CALL = 1000
 MAX_PAGE_SIZE = 1000
 _MAX_FILTER_VALUES = 100
+_MAX_KEY_BYTES = 256
 # So many unknown fields are named at most.
 _MAX_NAMED = 8
 _DEFAULT_TOP_K = 10
@@ -69,6 +70,10 @@ def check_picture(picture: bytes, max_bytes: int) -> bytes:
     return picture
 
 
+def check_key(key: str) -> None:
+    _check_text("key", key, _MAX_KEY_BYTES, Reason.INVALID_ARGUMENT)
+
+
 def region(box: pb.Box) -> Box:
     """A region inside the picture, not empty and not inverted."""
     found = Box(box.x_min, box.y_min, box.x_max, box.y_max)
@@ -82,6 +87,14 @@ def region(box: pb.Box) -> Box:
             f"region ({shown}) is empty or inverted; x_min < x_max and y_min < y_max are needed", Reason.INVALID_REGION
         )
     return found
+
+
+def searched_region(request: pb.SearchRegionRequest) -> Box:
+    if not request.HasField("region"):
+        raise InvalidRequest(
+            "the region is missing; give x_min, y_min, x_max, y_max in 0..1 of the picture", Reason.INVALID_REGION
+        )
+    return region(request.region)
 
 
 def check_filter(wanted: pb.Filter) -> None:
@@ -113,23 +126,20 @@ def check_filter(wanted: pb.Filter) -> None:
 
 
 def product(upsert: pb.ProductUpsert) -> None:
-    """Raises InvalidRequest with reason INVALID_PRODUCT or INVALID_REGION."""
+    """Raises InvalidRequest with reason INVALID_PRODUCT; the id stands beside its message in the result."""
     wanted = upsert.product
     product_id(wanted.id, Reason.INVALID_PRODUCT)
     for name in ("title", "url", "merchant", "category"):
-        _check_text(f"product {wanted.id}: {name}", getattr(wanted, name), FIELD_BYTES[name], Reason.INVALID_PRODUCT)
+        _check_text(name, getattr(wanted, name), FIELD_BYTES[name], Reason.INVALID_PRODUCT)
     if wanted.HasField("price") and not 0 <= wanted.price <= _MAX_PRICE:
-        raise InvalidRequest(
-            f"product {wanted.id}: price {wanted.price:g} is not in 0..{_MAX_PRICE:g}", Reason.INVALID_PRODUCT
-        )
+        raise InvalidRequest(f"price {wanted.price:g} is not in 0..{_MAX_PRICE:g}", Reason.INVALID_PRODUCT)
     if wanted.currency and not _CURRENCY.fullmatch(wanted.currency):
         raise InvalidRequest(
-            f"product {wanted.id}: currency {wanted.currency!r} is not a code of ISO 4217, such as EUR",
-            Reason.INVALID_PRODUCT,
+            f"currency {wanted.currency!r} is not a code of ISO 4217, such as EUR", Reason.INVALID_PRODUCT
         )
     if not 1 <= len(upsert.pictures) <= MAX_PICTURES_PER_PRODUCT:
         raise InvalidRequest(
-            f"product {wanted.id} has {len(upsert.pictures)} pictures; 1 to {MAX_PICTURES_PER_PRODUCT} are needed",
+            f"the product has {len(upsert.pictures)} pictures; 1 to {MAX_PICTURES_PER_PRODUCT} are needed",
             Reason.INVALID_PRODUCT,
         )
 

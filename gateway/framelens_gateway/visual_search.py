@@ -6,37 +6,35 @@ from collections.abc import Sequence
 from framelens_client.reasons import Reason
 from framelens_client.v1 import framelens_pb2 as pb
 from framelens_gateway import validation
-from framelens_gateway.aliases import Aliases
 from framelens_gateway.deadline import Deadline
 from framelens_gateway.errors import InvalidRequest
 from framelens_gateway.filters import filter_expression
 from framelens_gateway.index import Collection, Hit, Vector
-from framelens_gateway.merging import SearchKey, SearchMerger
+from framelens_gateway.merging import SearchMerger
 from framelens_gateway.pages import page_token, position_of
+from framelens_gateway.ranking import Ranking, Wanted, score
 from framelens_gateway.recognizer import FoundObject, Recognition, Recognizer, RecognizerCall
 from framelens_gateway.routing import Route, Routing
+from framelens_gateway.serving import Servings
 
 _PAGE_KIND = "matches"
-# The most that every Milvus index type answers, GPU ones included.
-_MAX_HITS = 1024
-_SCORE_DIGITS = 5
 _NO_VIDEOS = "no videos are indexed yet: this label is searched in videos"
 
 
 class VisualSearch:
-    """Finds objects and their matches; knows neither gRPC nor HTTP."""
+    """Finds objects and their matches with what `servings` names; knows neither gRPC nor HTTP."""
 
     def __init__(
         self,
         recognizer: Recognizer,
-        aliases: Aliases,
+        servings: Servings,
         merger: SearchMerger,
         routing: Routing,
         max_picture_bytes: int,
     ) -> None:
         self._recognizer = recognizer
-        self._aliases = aliases
-        self._merger = merger
+        self._servings = servings
+        self._ranking = Ranking(merger)
         self._routing = routing
         self._max_picture_bytes = max_picture_bytes
 
@@ -46,12 +44,21 @@ class VisualSearch:
         picture = validation.check_picture(request.picture, self._max_picture_bytes)
         options = validation.search_options(request.search)
         min_score, max_objects = validation.objects_wanted(request)
-        collection = await self._aliases.collection(Route.PRODUCTS)
-        call = RecognizerCall(picture, collection.space, min_score=min_score, max_objects=max_objects)
-        recognition, recognizer_ms = await self._recognize(call, collection, deadline)
+        validation.check_key(request.key)
+        serving = await self._servings.serving()
+        call = RecognizerCall(
+            picture,
+            serving.embedder,
+            min_score=min_score,
+            max_objects=max_objects,
+            detector=serving.detector,
+            recognizer=serving.recognizer,
+        )
+        recognition, recognizer_ms = await self._recognize(call, serving.collection, deadline)
         search_started = time.perf_counter()
-        answers = await self._answer(recognition.objects, collection, options)
-        served = _served(recognition, [collection] if answers else [])
+        answers = await self._answer(recognition.objects, serving.collection, options, deadline)
+        searched = any(answer.route == Route.PRODUCTS for answer in answers)
+        served = _served(recognition, [serving.collection] if searched else [])
         _add_times(served, started, recognizer_ms, search_started)
         return pb.RecognizeResponse(objects=answers, served=served)
 
@@ -60,15 +67,16 @@ class VisualSearch:
         started = time.perf_counter()
         picture = validation.check_picture(request.picture, self._max_picture_bytes)
         options = validation.search_options(request.search)
-        region = validation.region(request.region)
+        region = validation.searched_region(request)
         first = _first(request.page_token)
-        collection = await self._aliases.collection(Route.PRODUCTS)
-        call = RecognizerCall(picture, collection.space, regions=(region,))
-        recognition, recognizer_ms = await self._recognize(call, collection, deadline)
+        validation.check_key(request.key)
+        serving = await self._servings.serving()
+        call = RecognizerCall(picture, serving.embedder, regions=(region,), recognizer=serving.recognizer)
+        recognition, recognizer_ms = await self._recognize(call, serving.collection, deadline)
         search_started = time.perf_counter()
-        (ranked,) = await self._ranked(collection, [recognition.objects[0].embedding], options, first)
+        (ranked,) = await self._ranked(serving.collection, [recognition.objects[0].embedding], options, first, deadline)
         matches, token = _page(ranked, options, first)
-        served = _served(recognition, [collection])
+        served = _served(recognition, [serving.collection])
         _add_times(served, started, recognizer_ms, search_started)
         return pb.SearchRegionResponse(region=request.region, matches=matches, next_page_token=token, served=served)
 
@@ -84,11 +92,11 @@ class VisualSearch:
         return recognition, (time.perf_counter() - started) * 1e3
 
     async def _answer(
-        self, objects: Sequence[FoundObject], collection: Collection, options: validation.Search
+        self, objects: Sequence[FoundObject], collection: Collection, options: validation.Search, deadline: Deadline
     ) -> list[pb.RecognizedObject]:
         routes = [self._routing.of(found.label) for found in objects]
         searched = [found.embedding for found, route in zip(objects, routes, strict=True) if route is Route.PRODUCTS]
-        ranked = iter(await self._ranked(collection, searched, options, 0))
+        ranked = iter(await self._ranked(collection, searched, options, 0, deadline))
         answers = []
         for found, route in zip(objects, routes, strict=True):
             answer = pb.RecognizedObject(
@@ -103,28 +111,19 @@ class VisualSearch:
         return answers
 
     async def _ranked(
-        self, collection: Collection, vectors: Sequence[Vector], options: validation.Search, first: int
+        self,
+        collection: Collection,
+        vectors: Sequence[Vector],
+        options: validation.Search,
+        first: int,
+        deadline: Deadline,
     ) -> list[list[Hit]]:
-        """The best hit of each product, best first: enough for this page and to know whether another follows.
-
-        More hits are asked for where products with many pictures leave too few, and where hits that were cut off may
-        score the same as one that is needed: which of the equals come would be by chance, and pages would not fit.
-        """
+        """The best hit of each product, best first: enough for this page and to know whether another follows."""
         if not vectors:
             return []
         needed = min(first + options.top_k + 1, validation.MAX_PAGED + 1)
-        limit = _rounded_up(needed)
         expression = filter_expression(options.filter)
-        min_score = round(options.min_score, _SCORE_DIGITS)
-        while True:
-            hits = await self._merger.search(SearchKey(collection.name, expression, limit), vectors)
-            ranked = [_best_of_each_product(found, min_score) for found in hits]
-            cut = any(
-                _may_miss(found, best, needed, limit, min_score) for found, best in zip(hits, ranked, strict=True)
-            )
-            if not cut or limit == _MAX_HITS:
-                return ranked
-            limit = min(limit * 4, _MAX_HITS)
+        return await self._ranking.best(Wanted(collection, expression, needed, options.min_score, deadline), vectors)
 
 
 def _first(token: str) -> int:
@@ -133,35 +132,6 @@ def _first(token: str) -> int:
     if not 0 <= first < validation.MAX_PAGED:
         raise InvalidRequest("page_token points behind the last page; start again", Reason.INVALID_PAGE_TOKEN)
     return first
-
-
-def _rounded_up(count: int) -> int:
-    """The next of few limits, so that searches with different top_k share calls."""
-    limit = 16
-    while limit < count:
-        limit *= 4
-    return min(limit, _MAX_HITS)
-
-
-def _score(hit: Hit) -> float:
-    """Without what rounding in the index adds or takes: equals are equal, and none is above one."""
-    return min(round(hit.score, _SCORE_DIGITS), 1.0)
-
-
-def _may_miss(hits: Sequence[Hit], best: Sequence[Hit], needed: int, limit: int, min_score: float) -> bool:
-    """Whether hits beyond the limit could be among the products that are needed."""
-    if len(hits) < limit or _score(hits[-1]) < min_score:
-        return False
-    return len(best) < needed or _score(best[needed - 1]) == _score(hits[-1])
-
-
-def _best_of_each_product(hits: Sequence[Hit], min_score: float) -> list[Hit]:
-    """Hits above the score, one for each product; equal scores in the order of ids, so that answers repeat."""
-    best: dict[str, Hit] = {}
-    for hit in sorted(hits, key=lambda hit: (-_score(hit), hit.row["product_id"], hit.row["ordinal"])):
-        if _score(hit) >= min_score:
-            best.setdefault(hit.row["product_id"], hit)
-    return list(best.values())
 
 
 def _page(ranked: Sequence[Hit], options: validation.Search, first: int) -> tuple[list[pb.Match], str]:
@@ -177,7 +147,7 @@ def _match(hit: Hit) -> pb.Match:
         kind="product",
         id=row["product_id"],
         title=row["title"],
-        score=_score(hit),
+        score=score(hit),
         url=row["url"],
         merchant=row["merchant"],
         category=row["category"],

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -38,8 +38,8 @@ class Stack:
 
 
 @contextmanager
-def running_stack(var_dir: Path) -> Iterator[Stack]:
-    command = [Path(sys.executable).with_name("framelens-stack"), f"--var-dir={var_dir}"]
+def running_stack(var_dir: Path, *flags: str) -> Iterator[Stack]:
+    command = [Path(sys.executable).with_name("framelens-stack"), f"--var-dir={var_dir}", *flags]
     var_dir.mkdir(parents=True, exist_ok=True)
     log = var_dir / "stack.log"
     with log.open("wb") as out:
@@ -56,6 +56,12 @@ def running_stack(var_dir: Path) -> Iterator[Stack]:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
     assert not serve_file.exists(), "a stopped stack leaves no serve.json behind"
+
+
+@pytest.fixture(scope="session")
+def start_stack() -> Callable[..., AbstractContextManager[Stack]]:
+    """For modules whose stack has settings of its own."""
+    return running_stack
 
 
 @pytest.fixture(scope="session")

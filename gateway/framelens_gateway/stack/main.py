@@ -11,15 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pydantic_settings import CliApp
-
+from framelens_gateway.settings_faults import settings_or_exit
 from framelens_gateway.stack.parts import Addresses, gateway_part, milvus_part, triton_part
 from framelens_gateway.stack.settings import StackSettings
 from framelens_gateway.stack.supervisor import StartFailure, Supervisor
 
 
 def main() -> None:
-    settings = CliApp.run(StackSettings)
+    settings = settings_or_exit(StackSettings, "framelens-stack")
     if settings.print_config:
         print(settings.model_dump_json(indent=2))
         return

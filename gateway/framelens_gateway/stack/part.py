@@ -14,6 +14,8 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1
 _LOG_TAIL_BYTES = 64 * 1024
 _LOG_TAIL_LINES = 10
+# A log that is longer at a start is put aside, in the place of the one before it.
+_LONGEST_LOG_BYTES = 16 * 2**20
 # Triton marks errors so, then goes on talking for a screen before it exits.
 _ERROR_LINE = re.compile(r"^E\d{4} |Error|error:|Traceback")
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -41,6 +43,7 @@ class PartProcess:
     @classmethod
     async def start(cls, part: Part) -> "PartProcess":
         part.log.parent.mkdir(parents=True, exist_ok=True)
+        _put_aside(part.log)
         with part.log.open("ab") as log:
             log_start = log.tell()
             process = await asyncio.create_subprocess_exec(
@@ -57,6 +60,11 @@ class PartProcess:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def status(self) -> int | None:
+        """What it exited with; None while it runs."""
+        return self._process.returncode
 
     async def exited(self) -> int:
         return await self._process.wait()
@@ -84,6 +92,11 @@ class PartProcess:
             return f"({self.part.log} is gone)"
         errors = [line for line in lines[:-_LOG_TAIL_LINES] if _ERROR_LINE.search(line)]
         return "\n".join(errors[-_LOG_TAIL_LINES:] + lines[-_LOG_TAIL_LINES:])
+
+
+def _put_aside(log: Path) -> None:
+    if log.exists() and log.stat().st_size > _LONGEST_LOG_BYTES:
+        log.rename(log.with_suffix(f"{log.suffix}.1"))
 
 
 def _die_with_parent() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from framelens_gateway.addresses import host_port
 from framelens_gateway.stack.part import Part
 from framelens_gateway.stack.settings import StackSettings
 
@@ -31,8 +32,8 @@ class Addresses:
         """Free ports where the settings name none."""
         free = _free_ports(6)
         return cls(
-            grpc=f"{settings.host}:{settings.grpc_port or free[0]}",
-            http=f"{settings.host}:{settings.http_port or free[1]}",
+            grpc=host_port(settings.host, settings.grpc_port or free[0]),
+            http=host_port(settings.host, settings.http_port or free[1]),
             triton_grpc=f"{_LOOPBACK}:{free[2]}",
             triton_http=f"{_LOOPBACK}:{free[3]}",
             triton_metrics=f"{_LOOPBACK}:{free[4]}",

@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
+from framelens_gateway.gathering import all_or_first_failure
 from framelens_gateway.stack.part import Part, PartProcess
 
 log = logging.getLogger("framelens.stack")
@@ -35,9 +35,12 @@ class Supervisor:
         return {name: process.pid for name, process in self._running.items()}
 
     async def start(self) -> None:
-        """Returns when every part answers. Raises StartFailure; what was started is left for `stop`."""
+        """Returns when every part answers. Raises StartFailure; what was started is left for `stop`.
+
+        The first failure stops the rest, so that nothing is started after `stop`.
+        """
         for stage in self._stages:
-            await _all_or_first_failure(self._start(part) for part in stage)
+            await all_or_first_failure(self._start(part) for part in stage)
 
     async def watch(self, changed: Callable[[], None]) -> None:
         """Restarts what dies, until cancelled; `changed` is called after each restart."""
@@ -56,21 +59,21 @@ class Supervisor:
         except OSError as error:
             raise StartFailure(f"{part.name} cannot be run: {error}") from error
         self._running[part.name] = process
-        exited = asyncio.ensure_future(process.exited())
         try:
             async with asyncio.timeout(self._start_timeout_s):
                 while not await part.probe():
-                    if exited.done():
-                        raise StartFailure(
-                            f"{part.name} exited with status {exited.result()} while starting:\n{process.log_tail()}"
-                        )
+                    self._check_running()
                     await asyncio.sleep(_PROBE_EVERY_S)
         except TimeoutError as error:
             raise StartFailure(
                 f"{part.name} did not answer within {self._start_timeout_s:.0f} s:\n{process.log_tail()}"
             ) from error
-        finally:
-            exited.cancel()
+
+    def _check_running(self) -> None:
+        """Raises StartFailure, naming the part that died: one that needs it would wait for it in vain."""
+        for name, process in self._running.items():
+            if process.status is not None:
+                raise StartFailure(f"{name} exited with status {process.status} while starting:\n{process.log_tail()}")
 
     async def _watch(self, part: Part, changed: Callable[[], None]) -> None:
         backoff = _FIRST_BACKOFF_S
@@ -104,15 +107,3 @@ async def _started_again(part: Part) -> PartProcess:
         except OSError as error:
             log.error("%s cannot be run, trying again in %.0f s: %s", part.name, _LONGEST_BACKOFF_S, error)
             await asyncio.sleep(_LONGEST_BACKOFF_S)
-
-
-async def _all_or_first_failure(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Like asyncio.gather, but the first failure stops the rest, so that nothing is started after `stop`."""
-    tasks = [asyncio.ensure_future(each) for each in work]
-    try:
-        await asyncio.gather(*tasks)
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise

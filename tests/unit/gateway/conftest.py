@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from gateway_fakes import SPACE, FakeIndex, FakeRecognizer, MilvusLite
 
+from framelens_gateway.admission import Admission
 from framelens_gateway.aliases import Aliases
 from framelens_gateway.calls import Calls
 from framelens_gateway.catalog import Catalog
@@ -22,7 +24,11 @@ from framelens_gateway.index import MilvusIndex
 from framelens_gateway.merging import SearchMerger
 from framelens_gateway.metrics import Metrics
 from framelens_gateway.routing import Routing
+from framelens_gateway.serving import LiveServings, Servings
 from framelens_gateway.settings import GatewaySettings
+from framelens_gateway.trials.candidates import Candidates
+from framelens_gateway.trials.shadow import TrialLimits
+from framelens_gateway.trials.trials import Trials, TriedSearch
 from framelens_gateway.visual_search import VisualSearch
 
 MAX_PICTURE_BYTES = 2048
@@ -46,8 +52,35 @@ def aliases(index: FakeIndex, recognizer: FakeRecognizer) -> Aliases:
 
 
 @pytest.fixture
-def search(index: FakeIndex, recognizer: FakeRecognizer, aliases: Aliases) -> VisualSearch:
-    return VisualSearch(recognizer, aliases, SearchMerger(index), Routing.load(None), MAX_PICTURE_BYTES)
+def live_servings(aliases: Aliases) -> LiveServings:
+    return LiveServings(aliases)
+
+
+@pytest.fixture
+def search_with(index: FakeIndex, recognizer: FakeRecognizer) -> Callable[[Servings], VisualSearch]:
+    return lambda servings: VisualSearch(
+        recognizer, servings, SearchMerger(index), Routing.load(None), MAX_PICTURE_BYTES
+    )
+
+
+@pytest.fixture
+def search(search_with: Callable[[Servings], VisualSearch], live_servings: LiveServings) -> VisualSearch:
+    return search_with(live_servings)
+
+
+@pytest.fixture
+async def trials(
+    search: VisualSearch,
+    search_with: Callable[[Servings], VisualSearch],
+    live_servings: LiveServings,
+    index: FakeIndex,
+    recognizer: FakeRecognizer,
+    metrics: Metrics,
+) -> AsyncIterator[Trials]:
+    limits = TrialLimits(max_in_flight=2, timeout_s=0.3, max_load=0.5, load=lambda: 0.0)
+    made = Trials(search, Candidates(live_servings, index, recognizer), search_with, limits, metrics.trials)
+    yield made
+    await made.close()
 
 
 @pytest.fixture
@@ -76,11 +109,14 @@ def metrics() -> Metrics:
 
 
 @pytest.fixture
-def make_calls(
-    search: VisualSearch, catalog: Catalog, metrics: Metrics, settings: GatewaySettings
-) -> Callable[..., Calls]:
+def make_calls(trials: Trials, catalog: Catalog, metrics: Metrics, settings: GatewaySettings) -> Callable[..., Calls]:
     """Calls under settings of the test's own."""
-    return lambda **changed: Calls(settings.model_copy(update=changed), search, catalog, metrics)
+
+    def make(**changed: Any) -> Calls:
+        here = settings.model_copy(update=changed)
+        return Calls(here, TriedSearch(trials), catalog, trials, Admission(here.max_in_flight), metrics)
+
+    return make
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from framelens_client.reasons import Reason
 from framelens_client.v1 import framelens_pb2 as pb
 from framelens_gateway.deadline import Deadline
 from framelens_gateway.errors import InvalidRequest
-from framelens_gateway.index import PRODUCT_FIELDS, Collection, Hit, Row, Vector
+from framelens_gateway.index import Collection, Hit, Row, Vector, next_of, previous_of
+from framelens_gateway.product_collection import PRODUCT_FIELDS
 from framelens_gateway.recognizer import WHOLE_PICTURE, Box, FoundObject, Recognition, RecognizerCall
 
 SIZE = 8
@@ -34,6 +35,11 @@ def embedding(picture: bytes) -> Vector:
     """Of its own for every picture."""
     seed = int.from_bytes(hashlib.sha256(picture).digest()[:4], "big")
     return unit(*np.random.default_rng(seed).normal(size=SIZE))
+
+
+def embedding_in(space: str, picture: bytes) -> Vector:
+    """Of its own for every space, too."""
+    return embedding(picture if space == SPACE else space.encode() + b" " + picture)
 
 
 def found(label: str, picture: bytes = b"cup", score: float = 0.9) -> FoundObject:
@@ -106,6 +112,11 @@ class FakeIndex:
         await self._called("resolve", alias)
         return self.aliases.get(alias)
 
+    async def written(self, alias: str) -> list[Collection]:
+        await self._called("written", alias)
+        names = [alias, next_of(alias), previous_of(alias)] if alias in self.aliases else []
+        return list(dict.fromkeys(self.aliases[name] for name in names if name in self.aliases))
+
     async def create(self, alias: str, space: str, size: int) -> Collection:
         await self._called("create", alias, space, size)
         self.add_collection(alias, space, size)
@@ -124,7 +135,9 @@ class FakeIndex:
         rows = [self.rows[collection][key] for key in sorted(self.rows[collection])]
         return [row for row in rows if not expression or eval(expression, {"__builtins__": {}}, row)]  # noqa: S307
 
-    async def search(self, collection: str, vectors: Sequence[Vector], limit: int, expression: str) -> list[list[Hit]]:
+    async def search(
+        self, collection: str, vectors: Sequence[Vector], limit: int, expression: str, timeout_s: float | None = None
+    ) -> list[list[Hit]]:
         await self._called("search", collection, len(vectors), limit, expression)
         rows = self.matching(collection, expression)
         answers = []
@@ -169,6 +182,9 @@ class FakeRecognizer:
     is_ready: bool = True
     size: int = SIZE
     size_error: Exception | None = None
+    # By embedder.
+    failures: dict[str, Exception] = field(default_factory=dict)
+    models: set[str] = field(default_factory=lambda: {"recognizer", "detector", SPACE})
     running: int = 0
     most_running: int = 0
 
@@ -182,6 +198,8 @@ class FakeRecognizer:
             await self.fault.meet()
         finally:
             self.running -= 1
+        if call.embedder in self.failures:
+            raise self.failures[call.embedder]
         if call.picture.startswith(b"bad"):
             raise InvalidRequest("not a picture", Reason.INVALID_PICTURE)
         return Recognition(self._objects(call), {"detector": "1", call.embedder: "2"}, {"decode": 1.0}, 640, 480)
@@ -189,16 +207,19 @@ class FakeRecognizer:
     def _objects(self, call: RecognizerCall) -> list[FoundObject]:
         if call.regions is None:
             return self.objects.get(call.picture, [])[: call.max_objects]
-        return [
-            FoundObject("", 1.0, box, embedding(call.picture)[: self.size], b"crop of " + call.picture)
-            for box in call.regions
-        ]
+        # A crop looks like what it was cut from.
+        vector = embedding_in(call.embedder, call.picture.removeprefix(b"crop of "))
+        return [FoundObject("", 1.0, box, vector[: self.size], b"crop of " + call.picture) for box in call.regions]
 
     async def embedding_size(self, embedder: str) -> int:
         await asyncio.sleep(0)
         if self.size_error is not None:
             raise self.size_error
         return self.size
+
+    async def model_ready(self, model: str) -> bool:
+        await asyncio.sleep(0)
+        return model in self.models
 
     async def ready(self) -> bool:
         return self.is_ready

@@ -4,13 +4,22 @@ import asyncio
 from typing import Any
 
 import pytest
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 
+from framelens_client.catalogue.importer import CALLS_IN_FLIGHT
 from framelens_client.reasons import STATUS_OF, Reason
 from framelens_client.v1 import framelens_pb2 as pb
 from framelens_gateway.admission import Admission
-from framelens_gateway.calls import Calls
-from framelens_gateway.errors import DeadlineExceeded, GatewayError, InternalError, Overloaded, Unauthenticated
+from framelens_gateway.calls import Calls, ReadRequest
+from framelens_gateway.errors import (
+    DeadlineExceeded,
+    GatewayError,
+    InternalError,
+    InvalidRequest,
+    Overloaded,
+    Unauthenticated,
+)
 from framelens_gateway.grpc_server import error_status
 from framelens_gateway.metrics import Metrics
 from framelens_gateway.settings import GatewaySettings
@@ -34,7 +43,7 @@ class Work:
             raise self.failure
         return pb.RecognizeResponse()
 
-    search_region = upsert = delete = get = list_products = recognize
+    search_region = upsert = delete = get = list_products = start = stop = recognize
 
 
 @pytest.fixture
@@ -48,7 +57,8 @@ def metrics() -> Metrics:
 
 
 def calls_with(work: Work, metrics: Metrics, **settings: Any) -> Calls:
-    return Calls(GatewaySettings(**settings), work, work, metrics)  # type: ignore[arg-type]
+    chosen = GatewaySettings(**settings)
+    return Calls(chosen, work, work, work, Admission(chosen.max_in_flight), metrics)  # type: ignore[arg-type]
 
 
 def counted(metrics: Metrics, outcome: str) -> float:
@@ -61,8 +71,15 @@ def in_flight(metrics: Metrics) -> float | None:
     return metrics.registry.get_sample_value("framelens_in_flight", {"kind": "search"})
 
 
+def given(request: Message) -> ReadRequest:
+    async def read() -> Message:
+        return request
+
+    return read
+
+
 async def run(calls: Calls, authorization: str | None = None, timeout_s: float | None = None) -> object:
-    return await calls.run("Recognize", pb.RecognizeRequest(), authorization, timeout_s)
+    return await calls.run("Recognize", given(pb.RecognizeRequest()), authorization, timeout_s)
 
 
 @pytest.mark.parametrize(
@@ -135,6 +152,15 @@ async def test_nothing_stays_in_flight_however_calls_end(work: Work, metrics: Me
     assert [counted(metrics, outcome) for outcome in ("OK", "INTERNAL", "DEADLINE_EXCEEDED", "CANCELLED")] == [1] * 4
 
 
+@pytest.mark.parametrize(("timeout_s", "said"), [(0.0274, "which had 27 ms left"), (0.0, "had less than 1 ms left")])
+async def test_what_was_left_of_the_callers_time_is_said_in_milliseconds(
+    work: Work, metrics: Metrics, timeout_s: float, said: str
+) -> None:
+    work.seconds = 5
+    with pytest.raises(DeadlineExceeded, match=said):
+        await run(calls_with(work, metrics), timeout_s=timeout_s)
+
+
 async def test_a_time_that_is_over_already_ends_the_call(work: Work, metrics: Metrics) -> None:
     work.seconds = 5
     for timeout_s in (0.0, -1.0):
@@ -154,7 +180,7 @@ async def test_the_catalogue_has_bounds_of_its_own(work: Work, metrics: Metrics)
     work.seconds = 0.1
     searching = asyncio.create_task(run(calls))
     await asyncio.sleep(0)
-    assert await calls.run("ListProducts", pb.ListProductsRequest(), None, None) is not None
+    assert await calls.run("ListProducts", given(pb.ListProductsRequest()), None, None) is not None
     await searching
 
 
@@ -192,3 +218,55 @@ def test_a_permit_comes_back_when_its_holder_fails() -> None:
         raise ValueError("x")
     with admission.permit():
         assert admission.in_flight == 1
+
+
+async def test_an_import_does_not_keep_readers_out(work: Work, metrics: Metrics) -> None:
+    calls = calls_with(work, metrics, max_catalog_in_flight=1)
+    work.seconds = 0.1
+    writing = asyncio.create_task(calls.run("UpsertProducts", given(pb.UpsertProductsRequest()), None, None))
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await calls.run("DeleteProducts", given(pb.DeleteProductsRequest()), None, None)
+    reads = {"GetProduct": pb.GetProductRequest(), "ListProducts": pb.ListProductsRequest()}
+    assert [await calls.run(name, given(request), None, None) for name, request in reads.items()]
+    await writing
+
+
+def test_an_import_leaves_permits_to_other_writers() -> None:
+    assert GatewaySettings().max_catalog_in_flight > CALLS_IN_FLIGHT
+
+
+async def test_nothing_is_read_without_a_token_or_a_permit(work: Work, metrics: Metrics) -> None:
+    calls = calls_with(work, metrics, tokens=["secret"], max_in_flight=1)
+
+    async def read() -> Message:
+        raise AssertionError("it was read")
+
+    with pytest.raises(Unauthenticated):
+        await calls.run("Recognize", read, None, None)
+    work.seconds = 0.1
+    first = asyncio.create_task(run(calls, "Bearer secret"))
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await calls.run("Recognize", read, "Bearer secret", None)
+    await first
+
+
+async def test_the_callers_time_begins_before_the_request_is_read(work: Work, metrics: Metrics) -> None:
+    async def read() -> Message:
+        await asyncio.sleep(60)
+        raise AssertionError("not reached")
+
+    calls = calls_with(work, metrics)
+    with pytest.raises(DeadlineExceeded):
+        await calls.run("Recognize", read, None, 0.02)
+    assert calls.methods["Recognize"].lane.admission.in_flight == 0
+
+
+async def test_what_is_refused_while_it_is_read_is_counted(work: Work, metrics: Metrics) -> None:
+    async def read() -> Message:
+        raise InvalidRequest("not a message")
+
+    with pytest.raises(InvalidRequest):
+        await calls_with(work, metrics).run("Recognize", read, None, None)
+    assert counted(metrics, "INVALID_ARGUMENT") == 1

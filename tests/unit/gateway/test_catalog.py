@@ -202,6 +202,7 @@ async def test_a_caller_that_goes_does_not_give_up_the_turn_of_its_delete(
     call.cancel()
     storing = asyncio.create_task(store(catalog, upsert("p")))
     await asyncio.sleep(0.05)
+    assert len(index.of("upsert")) == 1
     gate.set()
     assert await storing == [""]
     assert len(rows(index)) == 1
@@ -297,6 +298,7 @@ async def test_get_of_a_product_that_is_not_there(catalog: Catalog) -> None:
 
 async def test_milvus_away_fails_each_method(catalog: Catalog, index: FakeIndex) -> None:
     index.fail("resolve", AWAY)
+    index.fail("written", AWAY)
     for call in (store(catalog, upsert("p")), delete(catalog, "p"), get(catalog, "p"), pages(catalog, 1)):
         with pytest.raises(Unavailable):
             await call

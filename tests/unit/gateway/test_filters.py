@@ -6,7 +6,7 @@ import pytest
 from gateway_fakes import SIZE, SPACE, product_row, unit
 
 from framelens_client.v1 import framelens_pb2 as pb
-from framelens_gateway.filters import all_of, filter_expression, number, one_of, quoted
+from framelens_gateway.filters import all_of, filter_expression, none_of, number, one_of, quoted
 from framelens_gateway.index import MilvusIndex
 
 ODD = [
@@ -95,6 +95,8 @@ async def test_milvus_finds_odd_ids(milvus_index: MilvusIndex) -> None:
     for value in ids:
         rows = await milvus_index.query(name, one_of("product_id", [value]), 100)
         assert [row["product_id"] for row in rows] == [value]
+        others = await milvus_index.query(name, none_of("product_id", [value, "not there"]), 100)
+        assert {row["product_id"] for row in others} == {*ids} - {value}
         following = await milvus_index.query(name, all_of("ordinal == 0", f"product_id > {quoted(value)}"), 100)
         assert [row["product_id"] for row in following] == sorted(other for other in ids if other > value)
 

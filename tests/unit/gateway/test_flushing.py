@@ -11,6 +11,7 @@ from gateway_fakes import FakeIndex
 from framelens_client.reasons import Reason
 from framelens_gateway.errors import Unavailable
 from framelens_gateway.flushing import Flusher
+from framelens_gateway.milvus import CollectionGone
 
 QUIET_S = 0.05
 AWAY = Unavailable(Reason.MILVUS_UNAVAILABLE, "away")
@@ -49,6 +50,15 @@ async def test_a_failed_flush_is_tried_again_without_a_busy_loop(index: FakeInde
     tried = len(index.of("flush"))
     await until(lambda: not flusher._tasks)
     assert len(index.of("flush")) == tried + 1
+
+
+async def test_a_collection_that_was_dropped_is_left_alone(index: FakeIndex, until: Callable[..., Any]) -> None:
+    index.fail("flush", CollectionGone(Reason.MILVUS_UNAVAILABLE, "gone"))
+    flusher = Flusher(index, 0.01)
+    flusher.wrote("products")
+    await until(lambda: not flusher._tasks)
+    assert index.of("flush") == [("products",)]
+    await flusher.close()
 
 
 async def test_a_write_during_a_flush_is_flushed_after_it(index: FakeIndex, until: Callable[..., Any]) -> None:

@@ -79,6 +79,42 @@ async def test_every_method_answers(connect: Connect, recognizer: FakeRecognizer
     assert list((await catalog.DeleteProducts(pb.DeleteProductsRequest(ids=["p"]))).deleted) == ["p"]
 
 
+async def test_a_trial_from_begin_to_end(connect: Connect, recognizer: FakeRecognizer) -> None:
+    channel = await connect()
+    recognizer.models.add("detector__candidate")
+    trials = pb_grpc.TrialsStub(channel)
+    asked = pb.StartTrialRequest(
+        kind="canary", share=1, engine="detector__candidate", bounds=pb.Bounds(max_p99_ms=60_000)
+    )
+    assert (await trials.StartTrial(asked)).state == "running"
+    answer = await pb_grpc.VisualSearchStub(channel).Recognize(FRAME)
+    assert answer.served.candidate == "detector__candidate"
+    assert (await trials.GetTrial(pb.GetTrialRequest())).canary.served == 1
+    assert (await trials.StopTrial(pb.StopTrialRequest())).state == "stopped"
+    with pytest.raises(grpc.aio.AioRpcError) as missing:
+        await trials.StartTrial(pb.StartTrialRequest(kind="shadow", share=1, space="next"))
+    assert details(missing.value)[0] == "NOT_FOUND"
+
+
+async def test_a_trial_can_be_stopped_while_searches_are_shed(connect: Connect, recognizer: FakeRecognizer) -> None:
+    channel = await connect(max_in_flight=1)
+    recognizer.fault.gate = asyncio.Event()
+    first = pb_grpc.VisualSearchStub(channel).Recognize(FRAME)
+    while not recognizer.calls:
+        await asyncio.sleep(0.005)
+    assert (await pb_grpc.TrialsStub(channel).StopTrial(pb.StopTrialRequest())).state == "none"
+    recognizer.fault.gate.set()
+    await first
+
+
+async def test_trials_need_the_token_too(connect: Connect) -> None:
+    trials = pb_grpc.TrialsStub(await connect(tokens=[SecretStr("secret")]))
+    for call in (trials.StartTrial(pb.StartTrialRequest()), trials.StopTrial(pb.StopTrialRequest())):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call
+        assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
 @pytest.mark.parametrize("reason", list(Reason))
 async def test_every_reason_has_its_status_and_its_details(
     connect: Connect, recognizer: FakeRecognizer, reason: Reason
@@ -218,3 +254,32 @@ async def test_many_calls_share_searches(
     assert all(answer.objects[0].matches[0].id == "p" for answer in answers)
     assert sum(count for _, count, _, _ in index.of("search")) == 40
     assert len(index.of("search")) < 40
+
+
+async def test_without_a_token_no_message_is_read(connect: Connect) -> None:
+    channel = await connect(tokens=[SecretStr("secret")])
+    send = channel.unary_unary("/framelens.v1.VisualSearch/Recognize")
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await send(b"\xff no message")
+    assert details(refused.value)[0] == "UNAUTHENTICATED"
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await send(b"\xff no message", metadata=(("authorization", "Bearer secret"),))
+    assert details(refused.value)[0] == "INVALID_ARGUMENT"
+    assert "RecognizeRequest" in str(refused.value.details())
+
+
+async def test_a_call_that_brings_no_message(connect: Connect) -> None:
+    channel = await connect()
+    call = channel.stream_unary("/framelens.v1.Catalog/GetProduct")()
+    await call.done_writing()
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await call
+    assert details(refused.value)[0] == "INVALID_ARGUMENT"
+
+
+async def test_a_message_that_is_too_long_is_not_read(connect: Connect, metrics: Metrics) -> None:
+    stub = pb_grpc.VisualSearchStub(await connect(max_message_bytes=2**20))
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await stub.Recognize(pb.RecognizeRequest(picture=b"x" * 2**21))
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert counted(metrics, "Recognize", "OK") is None

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 from urllib.parse import quote
@@ -16,10 +17,12 @@ from pydantic import SecretStr
 
 from framelens_client.reasons import STATUS_OF, Reason
 from framelens_client.v1 import framelens_pb2 as pb
+from framelens_gateway import http_app as http_app_module
 from framelens_gateway.calls import Calls
 from framelens_gateway.errors import GatewayError, Overloaded
 from framelens_gateway.health import Health
 from framelens_gateway.http_app import http_app
+from framelens_gateway.json_requests import message_of
 from framelens_gateway.metrics import Metrics
 from framelens_gateway.settings import GatewaySettings
 
@@ -27,7 +30,15 @@ Connect = Callable[..., httpx.AsyncClient]
 JSON = {"content-type": "application/json"}
 FRAME = {"picture": base64.b64encode(b"frame").decode()}
 REGION = {"region": {"x_min": 0.1, "y_min": 0.1, "x_max": 0.5, "y_max": 0.5}}
-PATHS = ["/v1/recognize", "/v1/search-region", "/v1/products", "/v1/products:delete", "/v1/products:list"]
+PATHS = [
+    "/v1/recognize",
+    "/v1/search-region",
+    "/v1/products",
+    "/v1/products:delete",
+    "/v1/products:list",
+    "/v1/trial",
+    "/v1/trial:stop",
+]
 
 
 @pytest.fixture
@@ -95,7 +106,7 @@ async def test_pictures_of_products_as_uploads(http: httpx.AsyncClient, index: F
     assert [row["product_id"] for row in index.matching("products__embedder_test", "")] == ["a", "a", "b"]
     answer = await http.post("/v1/products", files=files[:1], data={"request": json.dumps(request)})
     assert reason(answer) == (400, "INVALID_ARGUMENT")
-    assert "1 files named `picture` for 2" in answer.text
+    assert "1 file named `picture` for 2 pictures that" in answer.text
 
 
 async def test_the_catalogue(http: httpx.AsyncClient) -> None:
@@ -117,6 +128,20 @@ async def test_the_catalogue(http: httpx.AsyncClient) -> None:
     assert deleted.json() == {"deleted": ["plain"], "missing": ["none"]}
     assert reason(await http.get("/v1/products/plain")) == (404, "NOT_FOUND")
     assert reason(await http.get("/v1/products/")) == (400, "INVALID_ARGUMENT")
+
+
+async def test_a_trial(http: httpx.AsyncClient, recognizer: FakeRecognizer) -> None:
+    recognizer.models.add("detector__candidate")
+    asked = {"kind": "canary", "share": 1, "engine": "detector__candidate", "bounds": {"max_p99_ms": 60000}}
+    assert (await http.post("/v1/trial", json=asked)).json()["state"] == "running"
+    answer = await http.post("/v1/recognize", json={**FRAME, "key": "user-1"})
+    assert answer.json()["served"]["candidate"] == "detector__candidate"
+    trial = (await http.get("/v1/trial")).json()
+    assert (trial["canary"]["served"], trial["canary"]["control"]["requests"]) == (1, 0)
+    json_format.ParseDict(trial, pb.Trial())
+    assert (await http.post("/v1/trial:stop", json={})).json()["state"] == "stopped"
+    assert reason(await http.post("/v1/trial", json={**asked, "share": 2})) == (400, "INVALID_ARGUMENT")
+    assert reason(await http.post("/v1/trial", json={**asked, "engine": "embedder_x__candidate"})) == (404, "NOT_FOUND")
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -168,6 +193,28 @@ async def test_a_body_that_is_not_the_message(http: httpx.AsyncClient, path: str
 async def test_values_that_are_wrong(http: httpx.AsyncClient, body: str, expected: str) -> None:
     read = body if '"picture"' in body or body == "{}" else body.replace("{", '{"picture": "ZnJhbWU=", ', 1)
     assert reason(await http.post("/v1/recognize", content=read, headers=JSON)) == (400, expected)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"serch": {}}, 'no field "serch"; it has picture, search, min_object_score, max_objects, key'),
+        ({"picture": "@@@"}, "picture is not base64"),
+        ({"search": {"top_k": "x"}}, 'search.top_k is "x"; it must be a whole number'),
+    ],
+)
+async def test_a_fault_is_said_in_one_line_with_the_names_of_the_contract(
+    http: httpx.AsyncClient, body: dict[str, Any], said: str
+) -> None:
+    message = (await http.post("/v1/recognize", json={**FRAME, **body})).json()["error"]["message"]
+    assert said in message
+    assert "\n" not in message
+
+
+async def test_a_region_that_is_missing(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/v1/search-region", json=FRAME)
+    assert reason(answer) == (400, "INVALID_REGION")
+    assert "missing" in answer.text
 
 
 async def test_an_unknown_filter_of_a_list_is_refused(http: httpx.AsyncClient) -> None:
@@ -280,6 +327,82 @@ async def test_tokens(connect: Connect) -> None:
         assert reason(answer) == (401, "UNAUTHENTICATED")
 
 
+async def body_that_is_not_read() -> AsyncIterator[bytes]:
+    raise AssertionError("the body was read")
+    yield b""
+
+
+async def test_without_a_token_no_body_is_read(connect: Connect, metrics: Metrics) -> None:
+    http = connect(tokens=[SecretStr("secret")])
+    for headers in (JSON, {**JSON, "content-length": str(2**40)}, {**JSON, "x-timeout-ms": "soon"}):
+        answer = await http.post("/v1/recognize", content=body_that_is_not_read(), headers=headers)
+        assert reason(answer) == (401, "UNAUTHENTICATED")
+    assert 'method="Recognize",outcome="UNAUTHENTICATED"} 3.0' in (await http.get("/metrics")).text
+
+
+async def test_without_a_permit_no_body_is_read(connect: Connect, recognizer: FakeRecognizer) -> None:
+    http = connect(max_in_flight=1)
+    recognizer.fault.gate = asyncio.Event()
+    first = asyncio.create_task(http.post("/v1/recognize", json=FRAME))
+    while not recognizer.calls:
+        await asyncio.sleep(0.005)
+    answer = await http.post("/v1/recognize", content=body_that_is_not_read(), headers=JSON)
+    assert reason(answer) == (429, "OVERLOADED")
+    recognizer.fault.gate.set()
+    assert (await first).status_code == 200
+
+
+async def test_the_callers_time_begins_before_its_body(http: httpx.AsyncClient) -> None:
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(60)
+
+    answer = await http.post("/v1/recognize", content=slow(), headers={**JSON, "x-timeout-ms": "20"})
+    assert reason(answer) == (504, "DEADLINE_EXCEEDED")
+
+
+async def test_what_is_refused_while_it_is_read_is_counted(http: httpx.AsyncClient) -> None:
+    await http.post("/v1/recognize", content=b"{", headers=JSON)
+    await http.post("/v1/recognize", json=FRAME, headers={"x-timeout-ms": "soon"})
+    await http.post("/v1/recognize", content=b"x", headers={"content-type": "text/plain"})
+    text = (await http.get("/metrics")).text
+    assert 'framelens_requests_total{method="Recognize",outcome="INVALID_ARGUMENT"} 2.0' in text
+    assert 'framelens_requests_total{method="Recognize",outcome="UNSUPPORTED_FORMAT"} 1.0' in text
+
+
+@pytest.mark.parametrize(("size", "aside"), [(100, False), (300_000, True)])
+async def test_a_large_body_is_not_parsed_on_the_event_loop(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, size: int, aside: bool
+) -> None:
+    threads: list[threading.Thread] = []
+
+    def parse(body: bytes, message: Any) -> Any:
+        threads.append(threading.current_thread())
+        return message_of(body, message)
+
+    monkeypatch.setattr(http_app_module, "message_of", parse)
+    picture = base64.b64encode(b"x" * size).decode()
+    await http.post("/v1/recognize", json={"picture": picture})
+    assert [thread is not threading.main_thread() for thread in threads] == [aside]
+
+
+async def test_a_large_answer_is_not_written_on_the_event_loop(
+    http: httpx.AsyncClient, index: FakeIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.add(*(product_row(f"p{n:03}", title="x" * 1000) for n in range(300)))
+    threads: list[threading.Thread] = []
+
+    class Response(http_app_module.JSONResponse):
+        def render(self, content: Any) -> bytes:
+            threads.append(threading.current_thread())
+            return super().render(content)
+
+    monkeypatch.setattr(http_app_module, "JSONResponse", Response)
+    answers = [await http.post("/v1/products:list", json={"page_size": size}) for size in (1, 300)]
+    assert [len(answer.json()["products"]) for answer in answers] == [1, 300]
+    assert [thread is threading.main_thread() for thread in threads] == [True, False]
+
+
 async def test_the_callers_time_is_passed_on(http: httpx.AsyncClient, recognizer: FakeRecognizer) -> None:
     await http.post("/v1/recognize", json=FRAME, headers={"x-timeout-ms": "2500"})
     assert 2 < recognizer.deadlines[0] <= 2.5
@@ -295,11 +418,16 @@ async def test_a_time_that_is_none(http: httpx.AsyncClient, recognizer: FakeReco
     assert recognizer.calls == []
 
 
-@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/v2", 404), ("GET", "/v1/recognize", 405)])
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [("GET", "/v2", Reason.NOT_FOUND), ("GET", "/v1/recognize", Reason.METHOD_NOT_ALLOWED)],
+)
 async def test_unknown_paths_answer_in_the_same_form(
-    http: httpx.AsyncClient, method: str, path: str, status: int
+    http: httpx.AsyncClient, method: str, path: str, expected: Reason
 ) -> None:
-    assert reason(await http.request(method, path))[0] == status
+    answer = await http.request(method, path)
+    assert reason(answer) == (STATUS_OF[expected][1], expected)
+    assert answer.headers.get("allow") == ("POST" if answer.status_code == 405 else None)
 
 
 async def test_readiness_names_the_part_that_is_away(
@@ -311,7 +439,7 @@ async def test_readiness_names_the_part_that_is_away(
     recognizer.is_ready = False
     await health._look()
     answer = await http.get("/readyz")
-    assert (answer.status_code, answer.json()["parts"]) == (503, {"triton": False, "milvus": True})
+    assert (answer.status_code, answer.json()["parts"]) == (503, {"triton": False, "milvus": True, "space": True})
 
 
 async def test_metrics_count_calls_and_stages(http: httpx.AsyncClient) -> None:
@@ -343,6 +471,12 @@ async def test_the_openapi_document_is_whole(http: httpx.AsyncClient) -> None:
     assert document["paths"]["/v1/products/{product_id}"]["get"]["responses"]["200"]["content"]["application/json"][
         "schema"
     ] == {"$ref": "#/components/schemas/StoredProduct"}
+    for path, answers in document["paths"].items():
+        if path.startswith("/v1"):
+            for operation in answers.values():
+                errors = set(operation["responses"]) - {"200"}
+                assert errors == {"400", "401", "404", "413", "415", "429", "500", "503", "504"}
+                assert "OVERLOADED" in operation["responses"]["429"]["description"]
     operations = [each["operationId"] for path in document["paths"].values() for each in path.values()]
     assert len(operations) == len(set(operations))
     assert (await http.get("/docs")).status_code == 200
@@ -394,3 +528,27 @@ async def test_a_caller_that_hangs_up_in_its_body_is_no_fault(
     await asyncio.sleep(0.1)
     assert recognizer.calls == []
     assert "Exception" not in caplog.text
+
+
+async def test_a_caller_that_hangs_up_in_its_body_gives_its_permit_back(
+    address: tuple[str, int], calls: Calls, metrics: Metrics, until: Callable[..., Any]
+) -> None:
+    _reader, writer = await asyncio.open_connection(*address)
+    writer.write(b"POST /v1/recognize HTTP/1.1\r\nhost: g\r\ncontent-length: 1000\r\n\r\n{")
+    admission = calls.methods["Recognize"].lane.admission
+    await until(lambda: admission.in_flight == 1)
+    writer.close()
+    await until(lambda: admission.in_flight == 0)
+    counted = {"method": "Recognize", "outcome": "CANCELLED"}
+    assert metrics.registry.get_sample_value("framelens_requests_total", counted) == 1
+
+
+async def test_a_refusal_reaches_a_caller_whose_body_is_not_read(
+    address: tuple[str, int], recognizer: FakeRecognizer, calls: Calls
+) -> None:
+    for permit in range(4):
+        calls.methods["Recognize"].lane.admission.in_flight = permit + 1
+    async with httpx.AsyncClient() as client:
+        url = f"http://{address[0]}:{address[1]}/v1/recognize"
+        answer = await client.post(url, content=b"x" * 2**22, headers=JSON)
+    assert reason(answer) == (429, "OVERLOADED")

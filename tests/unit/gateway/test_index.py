@@ -16,7 +16,8 @@ from pymilvus import MilvusClient, MilvusException
 from framelens_client.reasons import Reason
 from framelens_gateway.errors import Unavailable
 from framelens_gateway.filters import one_of
-from framelens_gateway.index import Collection, MilvusIndex
+from framelens_gateway.index import Collection, MilvusIndex, next_of, previous_of
+from framelens_gateway.milvus import CollectionGone
 
 
 @pytest.fixture
@@ -91,6 +92,77 @@ async def test_an_alias_switch_is_followed_after_its_ttl(
     assert await milvus_index.resolve(alias) == first
     await asyncio.sleep(0.25)
     assert await milvus_index.resolve(alias) == second
+
+
+async def test_writes_reach_each_collection_behind_the_three_aliases_once(
+    milvus_index: MilvusIndex, client: MilvusClient, alias: str
+) -> None:
+    assert await milvus_index.written(alias) == []
+    live = await milvus_index.create(alias, SPACE, SIZE)
+    other = await milvus_index.create(f"{alias}_b", "embedder_new", SIZE)
+    assert await milvus_index.written(alias) == [live]
+    client.create_alias(other.name, next_of(alias))
+    assert await milvus_index.written(alias) == [live, other]
+    client.create_alias(live.name, previous_of(alias))
+    assert await milvus_index.written(alias) == [live, other]
+    client.alter_alias(other.name, alias)
+    assert await milvus_index.written(alias) == [other, live]
+
+
+async def test_aliases_that_change_while_they_are_read_are_read_again(
+    milvus_index: MilvusIndex, client: MilvusClient, alias: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A switch between two of the reads could otherwise hide the collection that is to be the live one."""
+    live = await milvus_index.create(alias, SPACE, SIZE)
+    other = await milvus_index.create(f"{alias}_b", "embedder_new", SIZE)
+    client.create_alias(other.name, next_of(alias))
+    real, reads = milvus_index._read_alias, []
+
+    def read(connected: MilvusClient, name: str) -> Collection | None:
+        reads.append(name)
+        found = real(connected, name)
+        if len(reads) == 1:
+            client.create_alias(live.name, previous_of(alias))
+            client.alter_alias(other.name, alias)
+            client.drop_alias(next_of(alias))
+        return found
+
+    monkeypatch.setattr(milvus_index, "_read_alias", read)
+    assert await milvus_index.written(alias) == [other, live]
+    assert len(reads) == 9
+
+
+@pytest.mark.parametrize("index_type", ["HNSW", "FLAT", "IVF_FLAT", "IVF_SQ8", "AUTOINDEX"])
+async def test_each_index_is_searched_with_its_own_parameters(
+    milvus: MilvusLite, milvus_index: MilvusIndex, alias: str, index_type: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = MilvusIndex(milvus.uri, "", index_type, 3, 0.2)
+    name = (await other.create(alias, SPACE, SIZE)).name
+    await other.close()
+    await milvus_index.upsert(name, [product_row(f"p{n}") for n in range(20)])
+    asked: list[Any] = []
+    real = MilvusClient.search
+    monkeypatch.setattr(MilvusClient, "search", lambda self, *a, **k: (asked.append(k), real(self, *a, **k))[1])
+    assert len((await milvus_index.search(name, [unit(1)], 10, ""))[0]) == 10
+    expected = {"HNSW": {"ef"}, "IVF_FLAT": {"nprobe"}, "IVF_SQ8": {"nprobe"}}.get(index_type, set())
+    assert set(asked[0]["search_params"]["params"]) == expected
+
+
+async def test_a_name_that_is_given_again_is_searched_as_what_it_is_now(
+    milvus: MilvusLite, milvus_index: MilvusIndex, client: MilvusClient, alias: str
+) -> None:
+    name = (await milvus_index.create(alias, SPACE, SIZE)).name
+    await milvus_index.search(name, [unit(1)], 1, "")
+    assert milvus_index._index_types[name] == "HNSW"
+    client.drop_alias(alias)
+    client.drop_collection(name)
+    other = MilvusIndex(milvus.uri, "", "FLAT", 3, 0.2)
+    await other.create(alias, SPACE, SIZE)
+    await other.close()
+    await asyncio.sleep(0.25)
+    assert await milvus_index.resolve(alias)
+    await milvus_index.search(name, [unit(1)], 1, "")
+    assert milvus_index._index_types[name] == "FLAT"
 
 
 async def test_many_who_need_an_alias_share_one_read(
@@ -190,7 +262,7 @@ async def test_a_request_that_is_wrong_is_no_outage(
 
 
 async def test_a_collection_that_is_gone_says_so(milvus_index: MilvusIndex) -> None:
-    with pytest.raises(Unavailable, match="nowhere") as refused:
+    with pytest.raises(CollectionGone, match="nowhere") as refused:
         await milvus_index.query("nowhere", "ordinal == 0", 1)
     assert refused.value.reason is Reason.MILVUS_UNAVAILABLE
 

@@ -58,12 +58,15 @@ def gateway(tmp_path: Path, milvus: MilvusLite) -> Iterator[Gateway]:
 def test_serves_both_faces_names_what_is_away_and_stops_cleanly(gateway: Gateway, number: signal.Signals) -> None:
     time.sleep(0.5)
     ready = httpx.get(f"{gateway.http}/readyz")
-    assert (ready.status_code, ready.json()["parts"]) == (503, {"triton": False, "milvus": True})
+    parts = ready.json()["parts"]
+    assert (ready.status_code, parts["triton"], parts["milvus"]) == (503, False, True)
     refused = httpx.post(f"{gateway.http}/v1/recognize", files={"picture": b"x"})
     assert (refused.status_code, refused.json()["error"]["reason"]) == (503, "TRITON_UNAVAILABLE")
     with grpc.insecure_channel(gateway.grpc) as channel:
-        answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
-        assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
+        statuses = health_pb2.HealthCheckResponse
+        for service, expected in (("", statuses.SERVING), ("framelens.v1.VisualSearch", statuses.NOT_SERVING)):
+            answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=service))
+            assert answer.status == expected
     gateway.process.send_signal(number)
     started = time.monotonic()
     assert gateway.process.wait(20) == 0

@@ -8,6 +8,7 @@ import pytest
 from gateway_fakes import unit
 
 from framelens_client.reasons import Reason
+from framelens_gateway.deadline import Deadline
 from framelens_gateway.errors import Unavailable
 from framelens_gateway.index import Hit, Vector
 from framelens_gateway.merging import SearchKey, SearchMerger
@@ -22,11 +23,20 @@ class SlowIndex:
         self.calls: list[tuple[SearchKey, list[float]]] = []
         self.gate = asyncio.Semaphore(0)
         self.errors: list[Exception] = []
+        self.timeouts_s: list[float] = []
+        self.withdrawn: list[list[float]] = []
 
-    async def search(self, collection: str, vectors: Sequence[Vector], limit: int, expression: str) -> list[list[Hit]]:
+    async def search(
+        self, collection: str, vectors: Sequence[Vector], limit: int, expression: str, timeout_s: float
+    ) -> list[list[Hit]]:
         numbers = [float(vector[0]) for vector in vectors]
+        self.timeouts_s.append(timeout_s)
         self.calls.append((SearchKey(collection, expression, limit), numbers))
-        await self.gate.acquire()
+        try:
+            await self.gate.acquire()
+        except asyncio.CancelledError:
+            self.withdrawn.append(numbers)
+            raise
         if self.errors:
             raise self.errors.pop()
         return [[Hit(number)] for number in numbers]
@@ -58,8 +68,10 @@ def merger(slow: SlowIndex) -> SearchMerger:
     return SearchMerger(slow)  # type: ignore[arg-type]
 
 
-def search(merger: SearchMerger, *wanted: float, key: SearchKey = KEY) -> "asyncio.Task[list[list[Hit]]]":
-    return asyncio.create_task(merger.search(key, vectors(*wanted)))
+def search(
+    merger: SearchMerger, *wanted: float, key: SearchKey = KEY, seconds: float = 5
+) -> "asyncio.Task[list[list[Hit]]]":
+    return asyncio.create_task(merger.search(key, vectors(*wanted), Deadline.after(seconds)))
 
 
 async def test_one_alone_goes_at_once_and_those_that_come_meanwhile_share_the_next(
@@ -118,6 +130,51 @@ async def test_all_callers_gone_means_no_further_call(merger: SearchMerger, slow
     assert len(slow.calls) == 1
     assert not merger._waiting
     assert not merger._pumps
+
+
+async def test_a_call_whose_callers_have_all_gone_is_withdrawn(merger: SearchMerger, slow: SlowIndex) -> None:
+    keys = [KEY._replace(expression=f"price <= {n}") for n in range(50)]
+    callers = [search(merger, n, key=key) for n, key in enumerate(keys)]
+    callers += [search(merger, 100, key=keys[0])]
+    await settle()
+    for task in callers:
+        task.cancel()
+    await settle()
+    assert sorted(slow.withdrawn) == [[0, 100], *([n] for n in range(1, 50))]
+    assert not merger._waiting
+    assert not merger._pumps
+
+
+async def test_a_call_that_somebody_waits_for_goes_on(merger: SearchMerger, slow: SlowIndex) -> None:
+    gone, stays = search(merger, 1), search(merger, 2)
+    await settle()
+    gone.cancel()
+    await settle()
+    assert slow.withdrawn == []
+    slow.gate.release()
+    assert numbers(await stays) == [2]
+
+
+async def test_after_a_call_is_withdrawn_those_that_came_meanwhile_are_searched(
+    merger: SearchMerger, slow: SlowIndex
+) -> None:
+    gone = search(merger, 1)
+    await settle()
+    stays = search(merger, 2)
+    await settle()
+    gone.cancel()
+    slow.gate.release()
+    assert numbers(await stays) == [2]
+    assert slow.withdrawn == [[1]]
+
+
+async def test_a_call_may_take_what_its_most_patient_caller_has(merger: SearchMerger, slow: SlowIndex) -> None:
+    callers = [search(merger, 1, seconds=20), search(merger, 2, seconds=40), search(merger, 3, seconds=30)]
+    await settle()
+    slow.gate.release()
+    await asyncio.gather(*callers)
+    (allowed,) = slow.timeouts_s
+    assert 30 < allowed < 41
 
 
 async def test_a_failure_reaches_every_caller_of_its_batch_and_not_the_next(
@@ -184,7 +241,7 @@ async def test_random_callers_that_come_go_and_fail(seed: int) -> None:
         key = KEY._replace(limit=chance.choice([16, 64]))
         try:
             async with asyncio.timeout(0.003 if chance.random() < 0.4 else 5):
-                assert numbers(await merger.search(key, vectors(*wanted))) == wanted
+                assert numbers(await merger.search(key, vectors(*wanted), Deadline.after(5))) == wanted
         except (Unavailable, TimeoutError) as error:
             return type(error).__name__
         return "answered"

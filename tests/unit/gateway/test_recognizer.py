@@ -47,6 +47,7 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore
     def __init__(self) -> None:
         self.requests: list[Any] = []
         self.outputs = answer()
+        self.models = {"recognizer", "detector"}
         self.abort: tuple[grpc.StatusCode, str] | None = None
         self.seconds = 0.0
         self.gone = False
@@ -76,7 +77,7 @@ class FakeTriton(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore
         return response
 
     async def ModelReady(self, request: Any, context: Any) -> Any:
-        return service_pb2.ModelReadyResponse(ready=True)
+        return service_pb2.ModelReadyResponse(ready=request.name in self.models)
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ async def triton() -> AsyncIterator[tuple[FakeTriton, TritonRecognizer]]:
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(fake, server)
     server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()
-    recognizer = TritonRecognizer(f"127.0.0.1:{port}", 1000)
+    recognizer = TritonRecognizer(f"127.0.0.1:{port}", 1000, 2000)
     yield fake, recognizer
     await recognizer.close()
     await server.stop(None)
@@ -105,7 +106,9 @@ async def test_reads_what_was_found(triton: Triton, soon: Deadline) -> None:
     assert list(recognition.stages_ms) == list(STAGES)
     parameters = fake.requests[0].parameters
     assert parameters["embedder"].string_param == "embedder_x"
+    assert parameters["detector"].string_param == "detector"
     assert parameters["max_pixels"].int64_param == 1000
+    assert parameters["max_bytes"].int64_param == 2000
     assert 4e6 < parameters["timeout"].int64_param <= 5e6
 
 
@@ -115,6 +118,14 @@ async def test_regions_and_crops_are_asked_for(triton: Triton, soon: Deadline) -
     assert (await recognizer.recognize(call, soon)).objects[0].crop == b"jpeg"
     assert [each.name for each in fake.requests[0].inputs] == ["picture", "regions"]
     assert list(fake.requests[0].inputs[1].shape) == [1, 1, 4]
+
+
+async def test_a_candidate_is_asked_by_its_names(triton: Triton, soon: Deadline) -> None:
+    fake, recognizer = triton
+    call = RecognizerCall(b"picture", "embedder_x", detector="detector__candidate", recognizer="recognizer__candidate")
+    await recognizer.recognize(call, soon)
+    assert fake.requests[0].model_name == "recognizer__candidate"
+    assert fake.requests[0].parameters["detector"].string_param == "detector__candidate"
 
 
 @pytest.mark.parametrize(
@@ -186,15 +197,29 @@ async def test_the_width_of_a_space(triton: Triton) -> None:
     assert await recognizer.ready()
 
 
+async def test_a_model_that_is_not_loaded_is_not_ready(triton: Triton) -> None:
+    fake, recognizer = triton
+    assert await recognizer.model_ready("recognizer")
+    assert not await recognizer.model_ready("detector__candidate")
+    assert await recognizer.ready()
+    fake.models.remove("detector")
+    assert not await recognizer.ready()
+
+
 async def test_nobody_there_is_told_at_once_and_a_server_that_comes_is_found(
     soon: Deadline, until: Callable[..., Any]
 ) -> None:
     port = free_port()
-    recognizer = TritonRecognizer(f"127.0.0.1:{port}", 1000)
+    recognizer = TritonRecognizer(f"127.0.0.1:{port}", 1000, 2000)
     started = time.monotonic()
-    for call in (recognizer.recognize(CALL, soon), recognizer.embedding_size("embedder_x")):
-        with pytest.raises(Unavailable, match=f"Triton at 127.0.0.1:{port}") as refused:
+    for call in (
+        recognizer.recognize(CALL, soon),
+        recognizer.embedding_size("embedder_x"),
+        recognizer.model_ready("m"),
+    ):
+        with pytest.raises(Unavailable, match="Triton did not answer: it cannot be reached") as refused:
             await call
+        assert str(port) not in refused.value.message
         assert refused.value.reason is Reason.TRITON_UNAVAILABLE
     assert not await recognizer.ready()
     assert time.monotonic() - started < 2

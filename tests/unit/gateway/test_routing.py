@@ -51,6 +51,16 @@ def test_a_bad_file_is_named_with_its_fault(load: Callable[[str], Routing], text
     assert said in str(refused.value)
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+def test_a_fault_is_said_without_the_words_of_the_parser(load: Callable[[str], Routing]) -> None:
+    with pytest.raises(ValueError, match="routing.yaml: default is 'shops': input should be 'products' or 'videos'$"):
+        load("default: shops")
+    with pytest.raises(ValueError, match="routing.yaml: default: field required$"):
+        load("routes: {}")
+
+
+def test_a_file_that_is_not_there_or_no_text(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"routing file .*none.yaml cannot be read: No such file or directory"):
         Routing.load(tmp_path / "none.yaml")
+    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(ValueError, match=r"routing file .*bytes.yaml is not YAML"):
+        Routing.load(tmp_path / "bytes.yaml")

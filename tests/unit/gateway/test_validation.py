@@ -191,6 +191,20 @@ def test_products_out_of_bounds(fields: dict[str, Any]) -> None:
     assert refusal(validation.product, product(**fields)).reason is Reason.INVALID_PRODUCT
 
 
+def test_a_fault_of_a_product_leaves_the_id_to_its_result() -> None:
+    for wrong in ({"currency": "euro"}, {"price": -1.0}, {"title": "x" * 100_000}):
+        assert "sku-7" not in refusal(validation.product, product(id="sku-7", **wrong)).message
+
+
+def test_a_region_that_is_missing_is_said_to_be_missing() -> None:
+    missing = refusal(validation.searched_region, pb.SearchRegionRequest(picture=b"x"))
+    assert missing.reason is Reason.INVALID_REGION
+    assert "missing" in missing.message
+    empty = refusal(validation.searched_region, pb.SearchRegionRequest(region=pb.Box()))
+    assert "empty" in empty.message
+    assert validation.searched_region(pb.SearchRegionRequest(region=pb.Box(x_max=1, y_max=1))) == (0, 0, 1, 1)
+
+
 @pytest.mark.parametrize(("count", "good"), [(0, False), (1, True), (16, True), (17, False)])
 def test_the_number_of_pictures_is_bounded(count: int, good: bool) -> None:
     upsert = pb.ProductUpsert(product=pb.Product(id="p"), pictures=[pb.ReferencePicture()] * count)

@@ -72,7 +72,9 @@ async def test_only_people_need_no_search_and_name_no_collection(
     search: VisualSearch, recognizer: FakeRecognizer, index: FakeIndex
 ) -> None:
     recognizer.objects[b"frame"] = [found("person")]
-    assert (await recognize(search)).objects[0].note
+    answer = await recognize(search)
+    assert answer.objects[0].note
+    assert list(answer.served.collections) == []
     assert index.of("search") == []
     assert list((await recognize(search, b"empty")).objects) == []
 
@@ -118,6 +120,28 @@ async def test_a_product_with_many_pictures_does_not_crowd_out_others(search: Vi
     assert answer.next_page_token == ""
 
 
+async def test_products_with_many_pictures_are_all_reached_by_paging(
+    search: VisualSearch, recognizer: FakeRecognizer, index: FakeIndex
+) -> None:
+    """120 products of 16 pictures each: more than the index answers at once."""
+    index.add(*(product_row(f"p{n:03}", k, near(b"cup", 0.01 * n)) for n in range(120) for k in range(16)))
+    pages = await all_pages(search, recognizer, 50)
+    assert pages == [[f"p{n:03}" for n in range(start, min(start + 50, 120))] for start in (0, 50, 100)]
+
+
+async def test_each_object_goes_on_from_its_own_products(
+    search: VisualSearch, recognizer: FakeRecognizer, index: FakeIndex
+) -> None:
+    for name in (b"cup", b"bowl"):
+        index.add(
+            *(product_row(f"{name.decode()}-{n:03}", k, near(name, 0.01 * n)) for n in range(80) for k in range(16))
+        )
+    recognizer.objects[b"frame"] = [found("cup"), found("bowl", b"bowl", 0.8)]
+    cup, bowl = (await recognize(search, top_k=75, filter=pb.Filter(max_price=10))).objects
+    assert ids(cup.matches) == [f"cup-{n:03}" for n in range(75)]
+    assert ids(bowl.matches) == [f"bowl-{n:03}" for n in range(75)]
+
+
 async def test_min_score_is_inclusive_and_stops_the_asking(search: VisualSearch, index: FakeIndex) -> None:
     index.add(*(product_row(f"p{n:02}", vector=unit(1, 0.1 * n)) for n in range(40)))
     index.add(product_row("same", vector=embedding(b"cup")))
@@ -154,7 +178,7 @@ async def test_equal_scores_page_without_gap_or_repeat(
     index.add(*rows)
     chance = np.random.default_rng(seed)
 
-    async def jumbled(collection: str, vectors: list[Vector], limit: int, expression: str) -> Any:
+    async def jumbled(collection: str, vectors: list[Vector], limit: int, expression: str, timeout_s: float) -> Any:
         exact = await FakeIndex.search(index, collection, vectors, 10_000, expression)
         noisy = [[type(hit)(hit.score + chance.normal() * 1e-8, hit.row) for hit in hits] for hits in exact]
         return [sorted(hits, key=lambda hit: -hit.score)[:limit] for hits in noisy]
@@ -262,6 +286,8 @@ async def test_what_is_late_is_not_begun(search: VisualSearch, recognizer: FakeR
         ({"search": pb.SearchOptions(min_score=float("nan"))}, Reason.INVALID_ARGUMENT),
         ({"min_object_score": 2.0}, Reason.INVALID_ARGUMENT),
         ({"max_objects": 0}, Reason.INVALID_ARGUMENT),
+        ({"key": "x" * 257}, Reason.INVALID_ARGUMENT),
+        ({"key": "a\nb"}, Reason.INVALID_ARGUMENT),
         ({"search": pb.SearchOptions(filter=pb.Filter(min_price=2, max_price=1))}, Reason.INVALID_FILTER),
         ({"search": pb.SearchOptions(filter=pb.Filter.FromString(b"\x98\x06\x01"))}, Reason.INVALID_FILTER),
     ],

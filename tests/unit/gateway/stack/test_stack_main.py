@@ -30,6 +30,14 @@ def test_every_endpoint_gets_a_port_of_its_own() -> None:
     assert Addresses.choose(StackSettings(grpc_port=7999)).grpc == "127.0.0.1:7999"
 
 
+def test_the_gateway_can_listen_on_an_ipv6_address() -> None:
+    settings = StackSettings(host="::1", grpc_port=7998, http_port=7999)
+    addresses = Addresses.choose(settings)
+    assert (addresses.grpc, addresses.http) == ("[::1]:7998", "[::1]:7999")
+    environment = gateway_part(settings, addresses).environment
+    assert (environment["FRAMELENS_HOST"], environment["FRAMELENS_GRPC_PORT"]) == ("::1", "7998")
+
+
 def test_no_part_listens_beyond_loopback(tmp_path: Path) -> None:
     settings = StackSettings(var_dir=tmp_path)
     milvus = milvus_part(settings, ADDRESSES)

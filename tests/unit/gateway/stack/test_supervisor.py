@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from framelens_gateway.stack import part as part_module
 from framelens_gateway.stack import supervisor as supervisor_module
 from framelens_gateway.stack.part import Part, PartProcess
 from framelens_gateway.stack.supervisor import StartFailure, Supervisor
@@ -111,6 +112,22 @@ async def test_a_part_that_does_not_answer_in_time(
     )
     with pytest.raises(StartFailure, match="silent did not answer within 1 s:\nstill loading"):
         await supervisor.start()
+
+
+async def test_a_part_that_dies_while_a_later_one_waits_for_it_is_the_one_that_is_named(
+    part: Callable[..., Part], supervise: Callable[..., Supervisor], tmp_path: Path
+) -> None:
+    begun = str(tmp_path / "begun")
+    dies = STAY.replace(
+        "time.sleep(60)",
+        f"[time.sleep(0.01) for _ in iter(lambda: os.path.exists({begun!r}), True)]; "
+        "print('E0101 the cause', flush=True); sys.exit(3)",
+    )
+    waits = f"import time; open({begun!r}, 'w').close(); time.sleep(60)"
+    supervisor = supervise([part("first", dies)], [part("second", waits)])
+    with pytest.raises(StartFailure, match="first exited with status 3 while starting") as failed:
+        await supervisor.start()
+    assert "E0101 the cause" in str(failed.value)
 
 
 async def test_a_program_that_is_not_there_is_named(
@@ -213,3 +230,13 @@ async def test_the_end_of_a_log(part: Callable[..., Part]) -> None:
     assert "earlier" not in process.log_tail()
     noisy.log.unlink()
     assert "is gone" in process.log_tail()
+
+
+async def test_a_long_log_is_put_aside_at_a_start(part: Callable[..., Part], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(part_module, "_LONGEST_LOG_BYTES", 10)
+    says = part("says", "print('said by this run')")
+    says.log.parent.mkdir()
+    for _ in range(3):
+        await (await PartProcess.start(says)).exited()
+    assert sorted(path.name for path in says.log.parent.iterdir()) == ["says.log", "says.log.1"]
+    assert says.log.read_text() == "said by this run\n"

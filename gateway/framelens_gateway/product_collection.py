@@ -1,0 +1,144 @@
+"""What a collection of products looks like in Milvus: its fields, its properties, its index.
+
+Only what every Milvus has is used (Milvus Lite, standalone, cluster, GPU index): float32 vectors of length 1 and inner
+product.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pymilvus import DataType, MilvusClient, MilvusException
+
+from framelens_client.reasons import Reason
+from framelens_gateway.errors import Unavailable
+from framelens_gateway.milvus import LOAD_TIMEOUT_S, is_not_found
+
+# Longest values in bytes, as Milvus counts them.
+FIELD_BYTES = {
+    "product_id": 256,
+    "title": 1024,
+    "url": 2048,
+    "merchant": 256,
+    "category": 256,
+    "currency": 8,
+    "picture_id": 64,
+}
+_ROW_ID_BYTES = FIELD_BYTES["product_id"] + 8
+VECTOR_FIELD = "embedding"
+PRODUCT_FIELDS = (*FIELD_BYTES, "row_id", "ordinal", "price", "x_min", "y_min", "x_max", "y_max", "updated_at")
+SPACE_PROPERTY = "framelens.space"
+# Whose collection it is, also while no alias stands on it.
+ALIAS_PROPERTY = "framelens.alias"
+_INDEX_PARAMETERS: dict[str, dict[str, int]] = {
+    "HNSW": {"M": 16, "efConstruction": 200},
+    "IVF_FLAT": {"nlist": 128},
+    "IVF_SQ8": {"nlist": 128},
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A collection to make."""
+
+    name: str
+    alias: str
+    space: str
+    size: int
+    index_type: str
+
+
+def complete_collection(client: MilvusClient, plan: Plan, timeout_s: float) -> None:
+    """Makes and loads a collection. Each step that was done is left out: by another process, or one that died."""
+    _make_unless(
+        lambda: client.has_collection(plan.name, timeout=timeout_s),
+        lambda: client.create_collection(
+            plan.name,
+            schema=_product_schema(client, plan.size),
+            properties={SPACE_PROPERTY: plan.space, ALIAS_PROPERTY: plan.alias},
+            timeout=timeout_s,
+        ),
+    )
+    _make_unless(
+        lambda: client.list_indexes(plan.name, timeout=timeout_s),
+        lambda: client.create_index(plan.name, _index(client, plan.index_type), timeout=timeout_s),
+    )
+    client.load_collection(plan.name, timeout=LOAD_TIMEOUT_S)
+
+
+def create_alias(client: MilvusClient, name: str, alias: str, timeout_s: float) -> None:
+    """Stands a new alias on a collection, unless another process has put it here or elsewhere."""
+    _make_unless(
+        lambda: standing_on(client, alias, timeout_s), lambda: client.create_alias(name, alias, timeout=timeout_s)
+    )
+
+
+def standing_on(client: MilvusClient, alias: str, timeout_s: float) -> str | None:
+    """The name of the collection behind an alias."""
+    try:
+        return str(client.describe_alias(alias, timeout=timeout_s)["collection_name"])
+    except MilvusException as error:
+        if is_not_found(error):
+            return None
+        raise
+
+
+def space_of(described: dict[str, Any]) -> tuple[str, int]:
+    """The space and vector size of a described collection. Raises Unavailable where it says no space."""
+    name, properties = described["collection_name"], described.get("properties", {})
+    if SPACE_PROPERTY not in properties:
+        raise Unavailable(
+            Reason.SPACE_MISMATCH, f"collection {name} does not say its space; set its property {SPACE_PROPERTY}"
+        )
+    size = next(f["params"]["dim"] for f in described["fields"] if f["name"] == VECTOR_FIELD)
+    return properties[SPACE_PROPERTY], int(size)
+
+
+def index_type_of(client: MilvusClient, name: str, timeout_s: float) -> str:
+    """The type of a collection's index; empty where it has none yet."""
+    for index in client.list_indexes(name, timeout=timeout_s):
+        described = client.describe_index(name, index, timeout=timeout_s)
+        if described and described["field_name"] == VECTOR_FIELD:
+            return str(described["index_type"])
+    return ""
+
+
+def search_parameters(index_type: str, limit: int) -> dict[str, int]:
+    """HNSW looks at `ef` candidates, which must not be fewer than the answers."""
+    if index_type == "HNSW":
+        return {"ef": max(64, limit)}
+    return {"nprobe": 16} if index_type.startswith("IVF") else {}
+
+
+def _make_unless(found: Callable[[], Any], make: Callable[[], None]) -> None:
+    """Makes what is not found; another gateway may make it meanwhile."""
+    if found():
+        return
+    try:
+        make()
+    except MilvusException:
+        if not found():
+            raise
+
+
+def _product_schema(client: MilvusClient, size: int) -> Any:  # noqa: ANN401
+    """One row for each reference picture of a product."""
+    schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
+    schema.add_field("row_id", DataType.VARCHAR, is_primary=True, max_length=_ROW_ID_BYTES)
+    for name, length in FIELD_BYTES.items():
+        schema.add_field(name, DataType.VARCHAR, max_length=length)
+    schema.add_field("ordinal", DataType.INT32)
+    schema.add_field("price", DataType.DOUBLE, nullable=True)
+    for name in ("x_min", "y_min", "x_max", "y_max"):
+        schema.add_field(name, DataType.FLOAT)
+    schema.add_field("updated_at", DataType.DOUBLE)
+    schema.add_field(VECTOR_FIELD, DataType.FLOAT_VECTOR, dim=size)
+    return schema
+
+
+def _index(client: MilvusClient, index_type: str) -> Any:  # noqa: ANN401
+    indexes = client.prepare_index_params()
+    indexes.add_index(
+        VECTOR_FIELD, index_type=index_type, metric_type="IP", params=_INDEX_PARAMETERS.get(index_type, {})
+    )
+    return indexes
