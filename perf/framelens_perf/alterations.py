@@ -6,6 +6,8 @@ from pathlib import Path
 
 from PIL import Image, ImageEnhance, ImageOps
 
+from framelens_client import Box
+
 Alteration = Callable[[Image.Image], Image.Image]
 
 _PHONE_WIDTH, _PHONE_HEIGHT = 720, 1280
@@ -29,13 +31,23 @@ def relit(picture: Image.Image) -> Image.Image:
 
 def phone_frame(picture: Image.Image) -> Image.Image:
     """The picture across an upright 720 x 1280 frame, dark above and below, as feeds show a landscape clip."""
-    scale = min(_PHONE_WIDTH / picture.width, _PHONE_HEIGHT / picture.height)
-    size = round(picture.width * scale), round(picture.height * scale)
+    left, top, right, bottom = _phone_place(picture)
     frame = Image.new("RGB", (_PHONE_WIDTH, _PHONE_HEIGHT), (16, 16, 16))
-    frame.paste(
-        picture.resize(size, Image.Resampling.BICUBIC), ((_PHONE_WIDTH - size[0]) // 2, (_PHONE_HEIGHT - size[1]) // 2)
-    )
+    frame.paste(picture.resize((right - left, bottom - top), Image.Resampling.BICUBIC), (left, top))
     return frame
+
+
+def phone_region(picture: Image.Image) -> Box:
+    """Where `phone_frame` shows the picture."""
+    left, top, right, bottom = _phone_place(picture)
+    return Box(left / _PHONE_WIDTH, top / _PHONE_HEIGHT, right / _PHONE_WIDTH, bottom / _PHONE_HEIGHT)
+
+
+def _phone_place(picture: Image.Image) -> tuple[int, int, int, int]:
+    scale = min(_PHONE_WIDTH / picture.width, _PHONE_HEIGHT / picture.height)
+    width, height = round(picture.width * scale), round(picture.height * scale)
+    left, top = (_PHONE_WIDTH - width) // 2, (_PHONE_HEIGHT - height) // 2
+    return left, top, left + width, top + height
 
 
 def unaltered(picture: Image.Image) -> Image.Image:

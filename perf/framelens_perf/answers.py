@@ -4,9 +4,7 @@ import time
 from dataclasses import dataclass
 
 from framelens_client import Client, RecognizedObject
-from framelens_perf.sample_frames import SampleFrame
-
-REGION_LABEL = "(region drawn by hand)"
+from framelens_perf.sample_frames import DRAWN_LABEL, SampleFrame
 
 
 @dataclass(frozen=True)
@@ -20,21 +18,19 @@ class Answer:
 
     def faults(self) -> list[str]:
         """What is not as expected, one line each."""
-        return [*self._label_faults(), *self._match_faults()]
+        expected, found = self.frame.label, [each.label for each in self.objects]
+        wrong = sorted(set(found) - {expected} - self.frame.others)
+        faults = [f"label {label}" for label in wrong]
+        if expected not in found:
+            faults.append(f"no {expected} was found")
+        else:
+            faults += self._match_faults(self.objects[found.index(expected)])
+        return [f"{self.frame.name}: {fault}" for fault in faults]
 
-    def _label_faults(self) -> list[str]:
-        expected = self.frame.labels or {REGION_LABEL}
-        wrong = sorted({found.label for found in self.objects} - expected)
-        missing = [] if self.objects else ["nothing found"]
-        return [f"{self.frame.name}: {fault}" for fault in (*(f"label {label}" for label in wrong), *missing)]
-
-    def _match_faults(self) -> list[str]:
-        best = {found.label: found.matches[0].id if found.matches else None for found in self.objects[:1]}
-        return [
-            f"{self.frame.name}: {label} led to {product}, expected {self.frame.product}"
-            for label, product in best.items()
-            if product != self.frame.product
-        ]
+    def _match_faults(self, main: RecognizedObject) -> list[str]:
+        product = main.matches[0].id if main.matches else None
+        as_expected = product == self.frame.product
+        return [] if as_expected else [f"{main.label} led to {product}, expected {self.frame.product}"]
 
 
 def ask(client: Client, frame: SampleFrame, picture: bytes) -> Answer:
@@ -46,7 +42,7 @@ def ask(client: Client, frame: SampleFrame, picture: bytes) -> Answer:
     else:
         found = client.search_region(picture, frame.region)
         objects = (
-            RecognizedObject(REGION_LABEL, 1.0, found.region, "products", found.matches, "", found.next_page_token),
+            RecognizedObject(DRAWN_LABEL, 1.0, found.region, "products", found.matches, "", found.next_page_token),
         )
         served = found.served
     return Answer(frame, (time.perf_counter() - started) * 1e3, dict(served.stages_ms), objects)

@@ -1,6 +1,7 @@
 """`framelens-perf`: the demo and measurements."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -9,6 +10,10 @@ from rich.console import Console
 from framelens_client import FrameLensError
 from framelens_perf.demo import DemoPaths, run_demo
 from framelens_perf.stack import StackFailure
+from framelens_perf.swap.changes import CommandFailure
+from framelens_perf.swap.run import SwapPaths, run_swap_test
+
+Command = Callable[..., None]
 
 _TABLE_WIDTH = 165
 
@@ -18,17 +23,44 @@ def main() -> None:
     """Runs FrameLens on sample pictures and measures it."""
 
 
+def _path_options(out: str) -> Callable[[Command], Command]:
+    """Where the stack, the pictures and the engines are, and where results go."""
+
+    def add(command: Command) -> Command:
+        existing = click.Path(path_type=Path, exists=True)
+        for option in (
+            click.option("--out", type=click.Path(path_type=Path), default=Path(out), show_default=True),
+            click.option("--model-repository", type=existing, default=Path("model_repository"), show_default=True),
+            click.option("--pictures", type=existing, default=Path("var/samples"), show_default=True),
+            click.option("--stack-command", type=existing, default=Path(".venv/gateway/bin/framelens-stack")),
+        ):
+            command = option(command)
+        return command
+
+    return add
+
+
 @main.command()
-@click.option("--stack-command", type=click.Path(path_type=Path), default=Path(".venv/gateway/bin/framelens-stack"))
-@click.option("--pictures", type=click.Path(path_type=Path, exists=True), default=Path("var/samples"))
-@click.option("--model-repository", type=click.Path(path_type=Path, exists=True), default=Path("model_repository"))
-@click.option("--out", type=click.Path(path_type=Path), default=Path("var/demo"))
+@_path_options("var/demo")
 def demo(stack_command: Path, pictures: Path, model_repository: Path, out: Path) -> None:
     """Index a sample catalogue, recognise altered frames, check the answers."""
     paths = DemoPaths(stack_command, pictures, model_repository, out)
+    _exit(lambda: run_demo(paths, _console()))
+
+
+@main.command()
+@_path_options("var/swap")
+@click.option("--kills", type=click.IntRange(0), default=20, show_default=True, help="kill -9 at random moments.")
+def swap_test(stack_command: Path, pictures: Path, model_repository: Path, out: Path, kills: int) -> None:
+    """Change engines and spaces under load, kill what does it, and count every answer."""
+    paths = SwapPaths(stack_command, pictures, model_repository, out)
+    _exit(lambda: run_swap_test(paths, kills, _console()))
+
+
+def _exit(work: Callable[[], bool]) -> None:
     try:
-        sys.exit(0 if run_demo(paths, _console()) else 1)
-    except (StackFailure, FrameLensError) as error:
+        sys.exit(0 if work() else 1)
+    except (StackFailure, CommandFailure, FrameLensError) as error:
         raise click.ClickException(str(error)) from error
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from framelens_client import Box, Client
-from framelens_perf.alterations import ALTERATIONS, encoded
+from framelens_perf.alterations import ALTERATIONS, encoded, phone_frame, phone_region
 
 _WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 
@@ -26,18 +26,20 @@ class Recall:
 
 
 def measure_recall(client: Client, catalogue: Path, pictures: Path) -> Recall:
-    """Every reference picture of the catalogue under every alteration."""
+    """Every reference picture of the catalogue under every alteration, and drawn by hand in a phone's frame."""
     asked, missed = 0, []
-    for product, reference in _references(catalogue, pictures):
-        for name, alter in ALTERATIONS.items():
-            matches = client.search_region(encoded(alter(reference)), _WHOLE, top_k=1).matches
+    for product, reference in references(catalogue, pictures):
+        queries = [(name, alter(reference), _WHOLE) for name, alter in ALTERATIONS.items()]
+        queries.append(("phone-frame", phone_frame(reference), phone_region(reference)))
+        for name, picture, region in queries:
+            matches = client.search_region(encoded(picture), region, top_k=1).matches
             asked += 1
             if not matches or matches[0].id != product:
                 missed.append(f"{product}/{name}")
     return Recall(asked, tuple(missed))
 
 
-def _references(catalogue: Path, pictures: Path) -> Iterator[tuple[str, Image.Image]]:
+def references(catalogue: Path, pictures: Path) -> Iterator[tuple[str, Image.Image]]:
     """Product ids with what their reference pictures show of them."""
     with catalogue.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):

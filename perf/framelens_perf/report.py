@@ -14,6 +14,7 @@ from framelens_perf.answers import Answer
 from framelens_perf.machine import machine
 from framelens_perf.overhead import Overhead
 from framelens_perf.recall import Recall
+from framelens_perf.sample_frames import DRAWN_LABEL
 
 _STAGES = ("decode", "resize", "detect", "nms", "crop", "embed", "queue", "search", "total")
 
@@ -30,7 +31,7 @@ def answer_table(answers: list[Answer]) -> Table:
             table.add_row(
                 answer.frame.name if row == 0 else "",
                 found.label,
-                f"{found.score:.2f}",
+                _score(found),
                 best.title if best else f"({found.route}: none indexed yet)",
                 f"{best.score:.2f}" if best else "",
                 *(stages if row == 0 else [""] * len(_STAGES)),
@@ -59,7 +60,12 @@ def write_report(path: Path, answers: list[Answer], recall: Recall, overhead: Ov
 
 def _caption(found: RecognizedObject) -> str:
     best = f" > {found.matches[0].title} {found.matches[0].score:.2f}" if found.matches else f" > {found.route}"
-    return f"{found.label} {found.score:.2f}{best}"
+    return f"{found.label} {_score(found)}".rstrip() + best
+
+
+def _score(found: RecognizedObject) -> str:
+    """A region that was drawn has none: nothing was detected."""
+    return "" if found.label == DRAWN_LABEL else f"{found.score:.2f}"
 
 
 def _frame(answer: Answer) -> dict[str, Any]:
@@ -75,7 +81,7 @@ def _object(found: RecognizedObject) -> dict[str, Any]:
     at = found.box
     return {
         "label": found.label,
-        "score": found.score,
+        "score": None if found.label == DRAWN_LABEL else found.score,
         "box": [at.x_min, at.y_min, at.x_max, at.y_max],
         "matches": [_match(match) for match in found.matches],
     }

@@ -11,6 +11,7 @@ from pathlib import Path
 
 _START_TIMEOUT_S = 180
 _STOP_TIMEOUT_S = 60
+SERVE_FILE = "serve.json"
 
 
 class StackFailure(Exception):
@@ -24,26 +25,45 @@ class Addresses:
     grpc: str
     http: str
     triton_grpc: str
+    triton_metrics: str
     milvus: str
     pids: dict[str, int]
 
 
 @contextmanager
-def embedded_stack(command: Path, var_dir: Path) -> Iterator[Addresses]:
+def embedded_stack(command: Path, var_dir: Path, model_repository: Path) -> Iterator[Addresses]:
     """Starts `framelens-stack` on free ports with its data in `var_dir`, and stops it at the end.
 
     Raises StackFailure.
     """
     var_dir.mkdir(parents=True, exist_ok=True)
     log = var_dir / "stack.log"
-    serve_file = var_dir / "serve.json"
+    serve_file = var_dir / SERVE_FILE
+    arguments = [str(command), f"--var-dir={var_dir}", f"--model-repository={model_repository}"]
     with log.open("wb") as out:
-        process = subprocess.Popen([command, f"--var-dir={var_dir}"], stdout=out, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(arguments, stdout=out, stderr=subprocess.STDOUT)
     try:
         yield _addresses(process, serve_file, log)
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(_STOP_TIMEOUT_S)
+        _wait(process, log)
+
+
+def read_addresses(serve_file: Path) -> Addresses:
+    """As they are now: a part that was restarted has another process id."""
+    found = json.loads(serve_file.read_text())
+    return Addresses(**{name: found[name] for name in Addresses.__dataclass_fields__})
+
+
+def _wait(process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Raises StackFailure unless it ends, and ends well."""
+    try:
+        status = process.wait(_STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired as error:
+        process.kill()
+        raise StackFailure(f"the stack did not stop within {_STOP_TIMEOUT_S} s and was killed; see {log}") from error
+    if status:
+        raise StackFailure(f"the stack ended with status {status}:\n{log.read_text()[-3000:]}")
 
 
 def _addresses(process: "subprocess.Popen[bytes]", serve_file: Path, log: Path) -> Addresses:
@@ -52,7 +72,6 @@ def _addresses(process: "subprocess.Popen[bytes]", serve_file: Path, log: Path) 
         if process.poll() is not None:
             raise StackFailure(f"the stack exited with status {process.returncode}:\n{log.read_text()[-3000:]}")
         if serve_file.exists():
-            found = json.loads(serve_file.read_text())
-            return Addresses(**{name: found[name] for name in Addresses.__dataclass_fields__})
+            return read_addresses(serve_file)
         time.sleep(0.1)
     raise StackFailure(f"the stack did not come up within {_START_TIMEOUT_S} s; see {log}")

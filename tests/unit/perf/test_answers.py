@@ -6,7 +6,7 @@ from framelens_client import Box, Match, RecognizedObject
 from framelens_perf.answers import Answer
 from framelens_perf.sample_frames import SampleFrame
 
-FRAME = SampleFrame("frame", "picture.png", (), frozenset({"cup"}), "mug")
+FRAME = SampleFrame("frame", "picture.png", (), "cup", "mug", frozenset({"dining table"}))
 BOX = Box(0.0, 0.0, 1.0, 1.0)
 
 
@@ -22,7 +22,9 @@ def found(label: str, *products: str) -> RecognizedObject:
         ((found("cup", "plate", "mug"),), ["frame: cup led to plate, expected mug"]),
         ((found("cup"),), ["frame: cup led to None, expected mug"]),
         ((found("cup", "mug"), found("bed")), ["frame: label bed"]),
-        ((), ["frame: nothing found"]),
+        ((found("dining table", "plate"), found("cup", "mug")), []),
+        ((found("dining table", "mug"),), ["frame: no cup was found"]),
+        ((), ["frame: no cup was found"]),
     ],
 )
 def test_faults(objects: tuple[RecognizedObject, ...], faults: list[str]) -> None:

@@ -1,0 +1,1 @@
+"""Changes of engines and spaces under load, with every answer counted: `framelens-perf swap-test`."""

@@ -1,0 +1,81 @@
+"""The commands of an operator that change what serves, and those that undo them."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from framelens_perf.stack import Addresses
+
+DETECTOR, EMBEDDER = "detector", "embedder_effnet_lite0"
+NEXT_SPACE = "embedder_effnet_lite1"
+_TIMEOUT_S = 600
+
+
+class CommandFailure(Exception):
+    """A command of an operator ended badly; what it said is in the message."""
+
+
+Command = list[str]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One way to change what serves, and all that takes it back."""
+
+    name: str
+    command: Command
+    undo: list[Command]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Knows the commands of both rooms, and the stack that they are for."""
+
+    gateway_bin: Path
+    model_repository: Path
+    var_dir: Path
+    addresses: Addresses
+
+    def engines(self, *arguments: str, offline: bool = False) -> Command:
+        command = Path(sys.executable).with_name("framelens-engines")
+        triton = ["--triton", self.addresses.triton_grpc, "--triton-metrics", self.addresses.triton_metrics]
+        return [
+            str(command),
+            *arguments,
+            "--repository",
+            str(self.model_repository),
+            *(() if offline else triton),
+            "--json",
+        ]
+
+    def index(self, *arguments: str) -> Command:
+        where = {
+            "--milvus": f"http://{self.addresses.milvus}",
+            "--triton": self.addresses.triton_grpc,
+            "--crops": str(self.var_dir / "crops"),
+        }
+        options = [part for option in where.items() for part in option]
+        return [str(self.gateway_bin / "framelens-index"), *options, *arguments, "--json"]
+
+    def publish(self, model: str, version: str) -> Change:
+        return Change(f"publish {model}", self.engines("publish", version), [self.engines("rollback", model)])
+
+    def migrate(self) -> Change:
+        return Change(
+            "migrate",
+            # Whether the new space is better is not the question here: patches of colour are recognised by neither.
+            self.index("migrate", "products", "--to", NEXT_SPACE, "--yes", "--min-recall", "0", "--min-overlap", "0"),
+            [self.index("rollback", "products"), self.index("abandon", "products", "--yes")],
+        )
+
+
+def run(command: Command) -> Any:  # noqa: ANN401
+    """What the command prints as JSON. Raises CommandFailure."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    if done.returncode:
+        shown = " ".join([Path(command[0]).name, *command[1:]])
+        raise CommandFailure(f"`{shown}` ended with status {done.returncode}:\n{done.stderr[-3000:]}")
+    return json.loads(done.stdout)
