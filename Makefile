@@ -13,10 +13,10 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 TEST_TOOLS := pytest pytest-asyncio pytest-timeout
 LINT_TOOLS := ruff mypy types-protobuf types-PyYAML grpc-stubs
 
-.PHONY: help setup engines demo serve test lint clean
+.PHONY: help setup engines demo serve swap-test test lint clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(SERVER)/.ready $(GATEWAY)/.ready ## Create both virtual environments
 
@@ -25,6 +25,9 @@ engines: $(SERVER)/.ready ## Build the default engines from public weights into 
 
 demo: setup engines var/samples/.ready ## Run the whole path once on real pictures, measured
 	@$(SERVER)/bin/framelens-perf demo
+
+swap-test: setup engines var/samples/.ready ## Change engines and spaces under load, kill what does it, count every answer
+	@$(SERVER)/bin/framelens-perf swap-test
 
 serve: setup engines ## Run the stack on loopback until Ctrl-C
 	@exec $(GATEWAY)/bin/framelens-stack
@@ -41,7 +44,8 @@ lint: $(SERVER)/.test-ready $(GATEWAY)/.test-ready ## Check style and types
 
 clean: ## Remove environments, built engines and everything under var/
 	rm -rf .venv var .pytest_cache .mypy_cache .ruff_cache
-	rm -rf $(filter-out model_repository/recognizer/%,$(wildcard model_repository/*/[0-9]*))
+	rm -rf $(wildcard model_repository/detector/[0-9]* model_repository/embedder_effnet_lite*/[0-9]*)
+	@echo "engines that you imported yourself stay in model_repository/"
 
 var/samples/.ready: $(SERVER)/.ready
 	@$(SERVER)/bin/framelens-engines samples --to var/samples
