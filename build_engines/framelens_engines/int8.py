@@ -144,7 +144,7 @@ def _channel_means(model: onnx.ModelProto, outputs: Sequence[str], inputs: NDArr
     probe.CopyFrom(model)
     del probe.graph.output[:]
     probe.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in seen)
-    session = onnx_session(probe.SerializeToString(), threads=0)
+    session = onnx_session(probe.SerializeToString(), threads=0, as_written=True)
     sums = [
         [values.mean(axis=(2, 3)).sum(axis=0) for values in session.run(seen, {IMAGES: inputs[at : at + _BATCH]})]
         for at in range(0, len(inputs), _BATCH)
