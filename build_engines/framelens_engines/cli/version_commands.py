@@ -31,11 +31,18 @@ from framelens_engines.validation import validate
     show_default=True,
     help="Pictures to evaluate with, none of which it was calibrated with.",
 )
+@click.option(
+    "--index-vectors",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What `framelens-index export` wrote; an embedder's queries are searched among these too.",
+)
 @store_options
 @JSON
-def validate_version(version: str, pictures: Path, store: EngineStore, *, as_json: bool) -> None:
+def validate_version(
+    version: str, pictures: Path, index_vectors: Path | None, store: EngineStore, *, as_json: bool
+) -> None:
     """Compare VERSION with the FP32 reference, measure it beside the serving one, and write that into engine.json."""
-    validated, report = validate(store, version, pictures, Reporter(quiet=as_json))
+    validated, report = validate(store, version, pictures, Reporter(quiet=as_json), index_vectors)
     if as_json:
         say_version(store, validated, as_json=True)
     else:

@@ -16,6 +16,7 @@ from framelens_gateway.errors import GatewayError
 from framelens_gateway.index_admin.comparison import Bounds
 from framelens_gateway.index_admin.connection import Parts, admin_settings, connected
 from framelens_gateway.index_admin.errors import AdminError
+from framelens_gateway.index_admin.export import export_vectors
 from framelens_gateway.index_admin.filling import CropEmbedder
 from framelens_gateway.index_admin.lock import only_one
 from framelens_gateway.index_admin.migration import Goal, Migration, Moved
@@ -234,6 +235,23 @@ def status(settings: GatewaySettings, as_json: bool) -> None:
     printed(state_table(state))
     for warning in state.warnings:
         click.echo(f"warning: {warning}", err=True)
+
+
+@framelens_index.command()
+@_alias
+@click.option("--to", "path", type=click.Path(dir_okay=False, path_type=Path), required=True, metavar="FILE.npz")
+@click.option("--rows", type=click.IntRange(1), default=10_000, show_default=True, help="At most so many, sampled.")
+@_json
+@click.pass_obj
+def export(settings: GatewaySettings, alias: str, path: Path, rows: int, as_json: bool) -> None:
+    """Writes vectors of ALIAS to a file for `framelens-engines validate --index-vectors`."""
+
+    async def work(parts: Parts) -> int:
+        roles = await Roles.read(parts.index, alias)
+        return await export_vectors(parts.index, roles.live.name, path, rows)
+
+    count = _run(settings, None, work)
+    _print(as_json, {"alias": alias, "file": str(path), "vectors": count}, f"{count} vectors are in {path}")
 
 
 def _drop(

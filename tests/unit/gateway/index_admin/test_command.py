@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from admin_fakes import World
 from click.testing import CliRunner, Result
@@ -111,6 +112,21 @@ async def test_an_index_is_rebuilt_taken_back_and_dropped(run: Run, indexed: str
     assert dropped.stdout == f"dropped {indexed}\n"
     nothing = await in_thread(run, "abandon", "wares", "--json")
     assert json.loads(nothing.stdout) == {"alias": "wares", "dropped": []}
+
+
+async def test_vectors_are_exported_as_validation_reads_them(run: Run, indexed: str, tmp_path: Path) -> None:
+    file = tmp_path / "vectors.npz"
+    done = await in_thread(run, "export", "wares", "--to", str(file), "--rows", "5", "--json")
+    assert json.loads(done.stdout) == {"alias": "wares", "file": str(file), "vectors": 5}
+    vectors = np.load(file)["vectors"]
+    assert (vectors.shape, vectors.dtype) == ((5, SIZE), np.float32)
+
+
+async def test_an_index_without_rows_exports_nothing(run: Run, milvus_index: MilvusIndex, tmp_path: Path) -> None:
+    await milvus_index.create("bare", SPACE, SIZE)
+    refused = await in_thread(run, "export", "bare", "--to", str(tmp_path / "vectors.npz"))
+    assert refused.exit_code == 1
+    assert "has no rows to export" in refused.stderr
 
 
 async def test_nobody_to_ask_is_said_before_anything_is_done(run: Run, indexed: str) -> None:
