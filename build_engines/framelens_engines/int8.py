@@ -16,7 +16,13 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 from onnxruntime.quantization import QuantType
-from onnxruntime.quantization.calibrate import CalibrationDataReader, CalibrationMethod, TensorsData, create_calibrator
+from onnxruntime.quantization.calibrate import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    TensorData,
+    TensorsData,
+    create_calibrator,
+)
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from framelens_engines.contract import IMAGES
@@ -26,6 +32,11 @@ from framelens_triton.onnx_session import onnx_session
 # Clips are taken along so that they vanish: a convolution's output is then rounded once, in the range that is left.
 _QUANTISED = ["Conv", "Add", "Clip", "Relu"]
 _ACTIVATIONS = ("Clip", "Relu")
+# From these to a sigmoid, a value moves and does not change.
+_MOVING = ("Transpose", "Reshape", "Concat", "Split", "Slice", "Gather", "GatherND", "TopK", "ReduceMax", "Identity")
+# Logits of scores .0025 and .9975. Calibration pictures would give a range that reaches to logits of -50, in steps of
+# .05 in a score, and that ends where their own best object does.
+_LOGITS = (-6.0, 6.0)
 _DEQUANTISED = "_DequantizeLinear_Output"
 _BATCH = 4
 # Inputs that means are taken over; more of them change little and take their time at each convolution.
@@ -49,10 +60,10 @@ def quantised(
     network = _Network(model, left_alone)
     engine = _with_qdq(network, _ranges(network, inputs), symmetric=symmetric)
     sample = inputs[:: max(1, len(inputs) // _BIAS_SAMPLE)]
-    wanted = _channel_means(model, list(network.convolutions.values()), sample)
+    wanted = _channel_means(model, network, list(network.convolutions.values()), sample)
     with reporter.steps("quantising", len(network.convolutions)) as advance:
         for name, output in network.convolutions.items():
-            (found,) = _channel_means(engine, [output], sample).values()
+            (found,) = _channel_means(engine, network, [output], sample).values()
             _shift_bias(engine, name, wanted[output] - found)
             advance()
     return engine
@@ -72,6 +83,7 @@ class _Network:
         self.convolutions = {
             node.name: self._clipped(node.output[0]) for node in model.graph.node if node.op_type == "Conv"
         }
+        self.logits = [node.output[0] for node in model.graph.node if node.op_type == "Conv" and self._scores(node)]
         additions = (node for node in model.graph.node if node.op_type == "Add")
         first = list(self.convolutions)[:left_alone]
         self.left_alone = first + [node.name for node in additions if not self._adds_maps(node)]
@@ -79,6 +91,19 @@ class _Network:
     def _clipped(self, output: str) -> str:
         consumers = self._consumers.get(output, [])
         return consumers[0].output[0] if len(consumers) == 1 and consumers[0].op_type in _ACTIVATIONS else output
+
+    def _scores(self, convolution: onnx.NodeProto) -> bool:
+        """Whether its output goes into a sigmoid, and is used for nothing else but the choice of the best."""
+        moved, ends = [convolution.output[0]], set()
+        while moved:
+            value = moved.pop()
+            for consumer in self._consumers.get(value, ()):
+                if consumer.op_type == "Concat" or (consumer.op_type in _MOVING and consumer.input[0] == value):
+                    # Of the outputs of TopK the second are indices.
+                    moved += consumer.output[:1] if consumer.op_type == "TopK" else consumer.output
+                else:
+                    ends.add(consumer.op_type)
+        return "Sigmoid" in ends and ends <= {"Sigmoid", "ArgMax"}
 
     def _adds_maps(self, node: onnx.NodeProto) -> bool:
         """Box decoding adds too, and must not be rounded."""
@@ -127,17 +152,23 @@ class _Inputs(CalibrationDataReader):  # type: ignore[misc]
 
 
 def _ranges(network: _Network, inputs: NDArray[np.uint8]) -> TensorsData:
-    """The smallest and the largest value that each activation takes."""
+    """The smallest and the largest value that each activation takes, and of logits those that matter."""
     with tempfile.TemporaryDirectory(prefix="framelens-int8-") as folder:
         path = Path(folder) / "model.onnx"
         onnx.save(network.model, path)
         calibrator = create_calibrator(path, _QUANTISED, str(Path(folder) / "augmented.onnx"), CalibrationMethod.MinMax)
         calibrator.collect_data(_Inputs(inputs))
-        return calibrator.compute_data()
+        ranges = calibrator.compute_data()
+    for name in network.logits:
+        lowest, highest = (np.array(limit, np.float32) for limit in _LOGITS)
+        ranges[name] = TensorData(lowest=lowest, highest=highest)
+    return ranges
 
 
-def _channel_means(model: onnx.ModelProto, outputs: Sequence[str], inputs: NDArray[np.uint8]) -> dict[str, Means]:
-    """Of convolutions' outputs (N, C, H, W), as what follows them sees them."""
+def _channel_means(
+    model: onnx.ModelProto, network: "_Network", outputs: Sequence[str], inputs: NDArray[np.uint8]
+) -> dict[str, Means]:
+    """Of convolutions' outputs (N, C, H, W), as what follows them sees them; of logits, as far as they matter."""
     there = {value for node in model.graph.node for value in node.output}
     seen = [output + _DEQUANTISED if output + _DEQUANTISED in there else output for output in outputs]
     probe = onnx.ModelProto()
@@ -145,8 +176,12 @@ def _channel_means(model: onnx.ModelProto, outputs: Sequence[str], inputs: NDArr
     del probe.graph.output[:]
     probe.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in seen)
     session = onnx_session(probe.SerializeToString(), threads=0, as_written=True)
+    limits = [_LOGITS if output in network.logits else (-np.inf, np.inf) for output in outputs]
     sums = [
-        [values.mean(axis=(2, 3)).sum(axis=0) for values in session.run(seen, {IMAGES: inputs[at : at + _BATCH]})]
+        [
+            values.clip(*limit).mean(axis=(2, 3)).sum(axis=0)
+            for values, limit in zip(session.run(seen, {IMAGES: inputs[at : at + _BATCH]}), limits, strict=True)
+        ]
         for at in range(0, len(inputs), _BATCH)
     ]
     return {

@@ -89,3 +89,38 @@ def test_tensorrt_gets_signed_activations_around_zero_and_float_biases(
     zero_points = [values[node.input[2]] for node in engine.graph.node if node.op_type == "QuantizeLinear"]
     assert all(zero.dtype == np.int8 and not zero.any() for zero in zero_points)
     assert values["bb"].dtype == np.float32
+
+
+_DETECTOR = """
+<ir_version: 8, opset_import: ["" : 17]>
+detector (uint8[n,8,8,3] images) => (float[n,64,4] scores, float[n,64,4] boxes)
+{
+    pixels = Cast<to = 1>(images)
+    first = Transpose<perm = [0, 3, 1, 2]>(pixels)
+    a = Conv(first, wa, ba)
+    at = Transpose<perm = [0, 2, 3, 1]>(a)
+    ar = Reshape(at, rows)
+    b = Conv(first, wb, bb)
+    bt = Transpose<perm = [0, 2, 3, 1]>(b)
+    br = Reshape(bt, rows)
+    scores = Sigmoid(ar)
+    boxes = Exp(br)
+}
+"""
+
+
+def test_of_logits_the_range_that_matters_gets_all_steps(quiet: Reporter) -> None:
+    """Pictures to calibrate with whose logits reach from -60 to -10: a sigmoid tells only the last of them from 0."""
+    model = onnx.parser.parse_model(_DETECTOR)
+    weights = np.tile(np.float32(50 / 255 / 3), (4, 3, 1, 1))
+    constants = {"wa": weights, "wb": weights / 50, "rows": np.array([0, -1, 4])}
+    constants |= {"ba": np.full(4, -60, np.float32), "bb": np.zeros(4, np.float32)}
+    model.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    for number, node in enumerate(model.graph.node):
+        node.name = f"{node.op_type}_{number}"
+    calibration = np.random.default_rng(0).integers(0, 256, (16, 1, 1, 3), np.uint8).repeat(8, 1).repeat(8, 2)
+    engine = quantised(model, calibration, quiet, left_alone=0, symmetric=False)
+    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in engine.graph.initializer}
+    scales = {node.input[0]: values[node.input[1]] for node in engine.graph.node if node.op_type == "QuantizeLinear"}
+    assert scales["a"] == pytest.approx(12 / 255)
+    assert scales["b"] == pytest.approx(calibration.mean(axis=(1, 2, 3)).max() / 255 / 255, rel=0.01)
