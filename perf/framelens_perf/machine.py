@@ -4,7 +4,6 @@ import os
 import platform
 from pathlib import Path
 
-
 # Names in /proc/cpuinfo of the instructions that multiply and add 8-bit integers in one step.
 _INT8_DOT_PRODUCTS = {"avx512_vnni", "avx_vnni", "amx_int8"}
 

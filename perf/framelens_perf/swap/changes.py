@@ -22,12 +22,25 @@ Command = list[str]
 
 
 @dataclass(frozen=True)
-class Change:
-    """One way to change what serves, and all that takes it back."""
+class Step:
+    """A command under the name of its kind of change."""
 
     name: str
     command: Command
-    undo: list[Command]
+    # What Triton may take for it beside what serves, in MiB, where the command tells.
+    memory_mib: float | None = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """One way to change what serves, and all that takes it back."""
+
+    forward: Step
+    undo: list[Step]
+
+    @property
+    def steps(self) -> list[Step]:
+        return [self.forward, *self.undo]
 
 
 @dataclass(frozen=True)
@@ -60,15 +73,22 @@ class Operator:
         options = [part for option in where.items() for part in option]
         return [str(self.gateway_bin / "framelens-index"), *options, *arguments, "--json"]
 
-    def publish(self, model: str, version: str) -> Change:
-        return Change(f"publish {model}", self.engines("publish", version), [self.engines("rollback", model)])
+    def publish(self, model: str, version: str, copy_mib: float) -> Change:
+        """`copy_mib` is what one loaded copy of the version takes; beside what serves there are two for a moment."""
+        return Change(
+            Step(f"publish {model}", self.engines("publish", version), 2 * copy_mib),
+            [Step(f"rollback {model}", self.engines("rollback", model))],
+        )
 
     def migrate(self) -> Change:
+        # Whether the new space is better is not the question here: patches of colour are recognised by neither.
+        unbounded = ["--min-recall", "0", "--min-overlap", "0"]
         return Change(
-            "migrate",
-            # Whether the new space is better is not the question here: patches of colour are recognised by neither.
-            self.index("migrate", "products", "--to", NEXT_SPACE, "--yes", "--min-recall", "0", "--min-overlap", "0"),
-            [self.index("rollback", "products"), self.index("abandon", "products", "--yes")],
+            Step("migrate", self.index("migrate", "products", "--to", NEXT_SPACE, "--yes", *unbounded)),
+            [
+                Step("index rollback", self.index("rollback", "products")),
+                Step("abandon", self.index("abandon", "products", "--yes")),
+            ],
         )
 
 

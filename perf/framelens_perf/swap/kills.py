@@ -51,18 +51,20 @@ class Killer:
         writer.start()
         try:
             after = moments.uniform(0, seconds)
-            self._kill(change.command, victim, after)
+            self._kill(change.forward.command, victim, after)
             started = time.monotonic()
             self._wait_until_it_serves()
             serves_again = time.monotonic() - started
-            repeats = _repeat(change.command)
+            repeats = _repeat(change.forward.command)
         finally:
             writer.stop()
         lost = tuple(writer.lost())
-        for command in change.undo:
-            _repeat(command)
+        for step in change.undo:
+            _repeat(step.command)
         writer.remove_all()
-        return Kill(change.name, victim, round(after, 2), round(serves_again, 2), repeats, writer.acknowledged, lost)
+        return Kill(
+            change.forward.name, victim, round(after, 2), round(serves_again, 2), repeats, writer.acknowledged, lost
+        )
 
     @property
     def _address(self) -> str:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from framelens_perf.swap.changes import Command, run
+from framelens_perf.swap.changes import Step, run
 from framelens_perf.swap.load import Answered, Load
 from framelens_perf.swap.processes import memory_mib
 
@@ -28,41 +28,71 @@ class Measured:
     p99_before_ms: float
     p99_during_ms: float
     seconds: tuple[float, ...]
-    memory_before: float
-    memory_peak: float
+    memory_grown_mib: float
+    memory_allowed_mib: float | None
     # A few of what failed or was wrong, in words.
     examples: tuple[str, ...] = ()
 
 
-def measure(change: str, commands: Sequence[Command], load: Load, triton: int) -> Measured:
-    """Runs the commands one after the other while `load` asks. Raises CommandFailure."""
+@dataclass(frozen=True)
+class _Window:
+    """A step, and when it ran, of `time.monotonic`."""
+
+    step: Step
+    start: float
+    end: float
+    memory_grown_mib: float
+
+    def holds(self, answer: Answered) -> bool:
+        return self.start <= answer.scheduled <= self.end
+
+    def is_followed_by(self, answer: Answered) -> bool:
+        """In time to show what the step left behind."""
+        return self.start <= answer.scheduled <= self.end + _BETWEEN_S
+
+
+def measure(steps: Sequence[Step], load: Load, triton: int) -> list[Measured]:
+    """Runs the steps one after the other while `load` asks; each kind of change once. Raises CommandFailure."""
     load.start()
     windows = []
+    try:
+        time.sleep(_BEFORE_S)
+        first = time.monotonic()
+        for step in steps:
+            windows.append(_run(step, triton))
+            time.sleep(_BETWEEN_S)
+    finally:
+        load.stop()
+    before = p99([a.latency_ms for a in load.answers if a.scheduled < first - 1])
+    kinds = dict.fromkeys(step.name for step in steps)
+    return [_measured([w for w in windows if w.step.name == kind], load.answers, before) for kind in kinds]
+
+
+def _run(step: Step, triton: int) -> _Window:
     with MemoryWatch(triton) as memory:
-        try:
-            time.sleep(_BEFORE_S)
-            for command in commands:
-                started = time.monotonic()
-                run(command)
-                windows.append((started, time.monotonic()))
-                time.sleep(_BETWEEN_S)
-        finally:
-            load.stop()
-    first = windows[0][0]
-    before = [a.latency_ms for a in load.answers if a.scheduled < first - 1]
-    during = [a.latency_ms for a in load.answers if any(start <= a.scheduled <= end for start, end in windows)]
+        start = time.monotonic()
+        run(step.command)
+        end = time.monotonic()
+    return _Window(step, start, end, memory.peak - memory.first)
+
+
+def _measured(windows: Sequence[_Window], answers: Sequence[Answered], p99_before_ms: float) -> Measured:
+    """Of one kind of change."""
+    mine = [a for a in answers if any(window.is_followed_by(a) for window in windows)]
+    during = [a.latency_ms for a in mine if any(window.holds(a) for window in windows)]
+    step = windows[0].step
     return Measured(
-        change=change,
-        requests=len(load.answers),
-        failed=sum(a.outcome != "OK" for a in load.answers),
-        mixed_space=sum(a.mixed_space for a in load.answers),
-        wrong=sum(bool(a.wrong) for a in load.answers),
-        p99_before_ms=p99(before),
+        change=step.name,
+        requests=len(mine),
+        failed=sum(a.outcome != "OK" for a in mine),
+        mixed_space=sum(a.mixed_space for a in mine),
+        wrong=sum(bool(a.wrong) for a in mine),
+        p99_before_ms=p99_before_ms,
         p99_during_ms=p99(during),
-        seconds=tuple(round(end - start, 2) for start, end in windows),
-        memory_before=memory.first,
-        memory_peak=memory.peak,
-        examples=_examples(load.answers),
+        seconds=tuple(round(window.end - window.start, 2) for window in windows),
+        memory_grown_mib=max(window.memory_grown_mib for window in windows),
+        memory_allowed_mib=step.memory_mib,
+        examples=_examples(mine),
     )
 
 

@@ -15,9 +15,9 @@ from rich.console import Console
 
 from framelens_perf.alterations import encoded
 from framelens_perf.demo import CATALOGUE, import_catalogue
-from framelens_perf.machine import machine
+from framelens_perf.machine import has_int8_dot_product, machine
 from framelens_perf.stack import embedded_stack
-from framelens_perf.swap.changes import DETECTOR, EMBEDDER, NEXT_SPACE, Change, Operator, run
+from framelens_perf.swap.changes import DETECTOR, EMBEDDER, NEXT_SPACE, Change, Operator, Step, run
 from framelens_perf.swap.kills import VICTIMS, Kill, Killer
 from framelens_perf.swap.load import Load, saturated_rate
 from framelens_perf.swap.measured import Measured, measure
@@ -57,6 +57,7 @@ def run_swap_test(paths: SwapPaths, kills: int, console: Console) -> bool:
         measured = _measure_all(paths, operator, engines, console)
         killed = _kill_all(paths, operator, engines, measured, kills, console)
     report = _report(measured, killed, engines)
+    console.print(_engines_sentence(report["int8"]))
     (paths.out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     faults = verdict(measured, killed, report["int8"])
     for missed in faults:
@@ -85,22 +86,25 @@ def _measure_all(
     rate = _LOAD_OVER_SATURATED * saturated_rate(addresses.grpc, asked, _SATURATE_S)
     console.print(f"load: {rate:.1f} requests/s, 70 % of what saturates this machine")
     measured = []
-    for kind, commands in _kinds(operator, engines):
-        found = measure(kind, commands, Load(addresses.grpc, asked, rate), addresses.pids["triton"])
-        console.print(_sentence(found))
-        measured.append(found)
+    for steps in _all_steps(operator, engines):
+        for found in measure(steps, Load(addresses.grpc, asked, rate), addresses.pids["triton"]):
+            console.print(_sentence(found))
+            measured.append(found)
     return measured
 
 
-def _kinds(operator: Operator, engines: dict[str, dict[str, Any]]) -> Iterator[tuple[str, list[list[str]]]]:
+def _all_steps(operator: Operator, engines: dict[str, dict[str, Any]]) -> Iterator[list[Step]]:
+    """What is run behind one load, forth and back."""
     for change in _publications(operator, engines):
-        yield change.name, [change.command, *change.undo] * _ROUNDS
-    migrate = operator.migrate()
-    yield migrate.name, [migrate.command, *migrate.undo]
+        yield change.steps * _ROUNDS
+    yield operator.migrate().steps
 
 
 def _publications(operator: Operator, engines: dict[str, dict[str, Any]]) -> list[Change]:
-    return [operator.publish(model, f"{model}/{record['version']}") for model, record in engines.items()]
+    return [
+        operator.publish(model, f"{model}/{record['version']}", record["memory_mib"])
+        for model, record in engines.items()
+    ]
 
 
 def _kill_all(
@@ -119,9 +123,9 @@ def _kill_all(
     changes += itertools.islice(itertools.cycle(_publications(operator, engines)), kills - migrations)
     done = []
     for change, victim in zip(changes, itertools.cycle(VICTIMS), strict=False):
-        kill = killer.kill_during(change, victim, seconds[change.name], moments)
+        kill = killer.kill_during(change, victim, seconds[change.forward.name], moments)
         console.print(
-            f"kill -9 of {victim} {kill.after_s:.1f} s into {change.name}: serves after {kill.serves_again_s:.1f} s,"
+            f"kill -9 of {victim} {kill.after_s:.1f} s into {change.forward.name}: serves after {kill.serves_again_s:.1f} s,"
             f" done after {kill.repeats} more, {kill.acknowledged} writes acknowledged, {len(kill.lost)} lost"
         )
         done.append(kill)
@@ -136,10 +140,11 @@ def _unlike_any_product() -> list[bytes]:
 
 
 def _sentence(found: Measured) -> str:
+    allowed = "" if found.memory_allowed_mib is None else f" (told before: {found.memory_allowed_mib:.0f})"
     return (
         f"{found.change}: {found.requests} requests, {found.failed} failed, {found.mixed_space} of a mixed space,"
-        f" {found.wrong} wrong; p99 {found.p99_before_ms:.0f} ms before, {found.p99_during_ms:.0f} during; Triton's"
-        f" memory {found.memory_before:.0f} to {found.memory_peak:.0f} MiB; {'; '.join(found.examples)}"
+        f" {found.wrong} wrong; p99 {found.p99_before_ms:.0f} ms before, {found.p99_during_ms:.0f} during; Triton took"
+        f" {found.memory_grown_mib:.0f} MiB more{allowed}{''.join(f'; {example}' for example in found.examples)}"
     )
 
 
@@ -147,12 +152,22 @@ def _int8(engines: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """What validation found, beside the FP32 version in one run; recall may rise or fall."""
     detector, embedder = (engines[model]["parity"]["agreement"] for model in (DETECTOR, EMBEDDER))
     return {
+        "int8_dot_product": has_int8_dot_product(),
         "detector_speedup": _throughput(engines[DETECTOR]),
         "embedder_speedup": _throughput(engines[EMBEDDER]),
         "detector_f1": detector["f1"],
         "recall_delta": embedder["candidate"]["at_1"] - embedder["serving"]["at_1"],
         "timing": {model: record["latency"]["timing"] for model, record in engines.items()},
     }
+
+
+def _engines_sentence(found: dict[str, Any]) -> str:
+    without = "" if found["int8_dot_product"] else "; this CPU has no dot product of bytes (VNNI), which INT8 lives on"
+    return (
+        f"INT8 beside FP32: detector {found['detector_speedup']:.2f} times the throughput, F1"
+        f" {found['detector_f1']:.3f}; embedder {found['embedder_speedup']:.2f} times, recall@1"
+        f" {found['recall_delta']:+.3f}{without}"
+    )
 
 
 def _throughput(record: dict[str, Any]) -> float:
