@@ -1,5 +1,6 @@
 """`framelens-perf`: the demo and measurements."""
 
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,8 @@ _TABLE_WIDTH = 165
 @click.group()
 def main() -> None:
     """Runs FrameLens on sample pictures and measures it."""
+    # As an exception, so that whoever started a stack stops it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def _path_options(out: str) -> Callable[[Command], Command]:

@@ -125,7 +125,7 @@ def _kill_all(
     for change, victim in zip(changes, itertools.cycle(VICTIMS), strict=False):
         kill = killer.kill_during(change, victim, seconds[change.forward.name], moments)
         console.print(
-            f"kill -9 of {victim} {kill.after_s:.1f} s into {change.forward.name}: serves after {kill.serves_again_s:.1f} s,"
+            f"kill -9 of {victim} {kill.after_s:.1f} s into {kill.change}: serves after {kill.serves_again_s:.1f} s,"
             f" done after {kill.repeats} more, {kill.acknowledged} writes acknowledged, {len(kill.lost)} lost"
         )
         done.append(kill)
