@@ -110,9 +110,9 @@ def _moving(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--in-flight",
     type=click.IntRange(1, 64),
-    default=2,
+    default=1,
     show_default=True,
-    help="Crops that are embedded at once: more fill a GPU, fewer leave more of a CPU to the callers.",
+    help="Crops that are embedded at once: more fill a GPU, and take a CPU from callers.",
 )
 @_moving
 @click.pass_obj

@@ -1,6 +1,7 @@
 """How a row of the live collection becomes a row of the next one."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -24,7 +25,7 @@ class Filling(Protocol):
 
 
 class CropEmbedder:
-    """Crops as vectors of a space, a few at once."""
+    """Crops as vectors of a space, a few at once; each place rests as long as it worked, for the callers' sake."""
 
     def __init__(self, recognizer: Recognizer, crops: CropStore, in_flight: int) -> None:
         self._recognizer, self._crops = recognizer, crops
@@ -37,7 +38,9 @@ class CropEmbedder:
         """Raises InvalidRequest, Unavailable, DeadlineExceeded."""
         call = RecognizerCall(picture, collection.space, regions=(WHOLE_PICTURE,))
         async with self._in_flight:
+            started = time.monotonic()
             recognition = await self._recognizer.recognize(call, Deadline.after(_CALL_TIMEOUT_S))
+            await asyncio.sleep(time.monotonic() - started)
         vector = recognition.objects[0].embedding
         collection.check_size(vector)
         return vector

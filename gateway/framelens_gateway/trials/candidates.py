@@ -100,7 +100,9 @@ class Candidates:
                 f"{model!r} is no candidate engine; name {DETECTOR}{_SUFFIX}, or {_EMBEDDERS}NAME{_SUFFIX}"
             )
         if not await self._recognizer.model_ready(model):
-            raise NotFound(f"model {model} is not ready in Triton; load it beside the live {base} first")
+            raise NotFound(
+                f"model {model} is not ready in Triton; load it with `framelens-engines candidate {base}/NUMBER`"
+            )
         shared = recognizer == RECOGNIZER
         if base == DETECTOR:
             return Candidate(model, DetectorServings(self._live, model, recognizer), False, shared)
