@@ -28,7 +28,10 @@ class TritonPythonModel:
             # Imported here, for that alone takes a core a good part of a second, beside an engine that serves.
             from framelens_triton.onnx_session import onnx_session
 
-            self._session = onnx_session(path, _threads(config))
+            try:
+                self._session = onnx_session(path, _threads(config))
+            except Exception as error:  # ONNX Runtime's exceptions share no base but this one.
+                raise pb_utils.TritonModelException(f"{path} cannot be loaded: {error}; build it again") from None
         self._inputs = [entry["name"] for entry in config["input"]]
         self._outputs = [entry["name"] for entry in config["output"]]
 
@@ -55,7 +58,7 @@ class TritonPythonModel:
         }
         try:
             outputs = self._session.run(self._outputs, feed)
-        except Exception as error:  # ONNX Runtime's exceptions share no base but this one.
+        except Exception as error:  # As above.
             return [_error(str(error), pb_utils.TritonError.INTERNAL)] * len(requests)
         ends = np.cumsum(sizes)
         return [
