@@ -30,6 +30,8 @@ WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 # Regions that are products of their own.
 REGIONS = (WHOLE, Box(0.0, 0.0, 0.5, 0.5), Box(0.5, 0.5, 1.0, 1.0))
 RESTART_S = 60
+# Few rows to compare with, and no rests for the callers' sake.
+QUICKLY = ("--yes", "--queries=15", "--in-flight=4")
 # As good a space as the other, with which nothing can be mixed unseen: its vectors are turned by a quarter.
 _TURNED_EMBEDDER = """
 from pathlib import Path
@@ -233,7 +235,7 @@ def test_there_and_back_under_searches_and_writes(served: Served, references: di
     new = f"products__{TURNED}__1"
     with Callers(served.stack["grpc"], references).calling() as callers:
         time.sleep(2)
-        moved = served.run("migrate", "products", "--to", TURNED, "--yes", "--queries=15")
+        moved = served.run("migrate", "products", "--to", TURNED, *QUICKLY)
         assert (moved["live"], moved["previous"]) == (new, OLD)
         assert moved["levelled"]["copied"] >= len(references)
         assert moved["comparison"]["index_recall"] >= 0.95
@@ -243,7 +245,7 @@ def test_there_and_back_under_searches_and_writes(served: Served, references: di
         assert served.run("rollback")["live"] == OLD
         time.sleep(1)
         # Forward again, with nothing to copy but what was never acknowledged.
-        assert served.run("migrate", "products", "--to", TURNED, "--yes", "--queries=15")["levelled"]["copied"] == 0
+        assert served.run("migrate", "products", "--to", TURNED, *QUICKLY)["levelled"]["copied"] == 0
         time.sleep(1)
     assert callers.collections.keys() == {OLD, new}
     assert callers.outcomes["upsert"] > 20
@@ -261,7 +263,7 @@ def test_an_alias_that_flips_under_load_never_mixes_spaces(
     served: Served, references: dict[str, ReferencePicture]
 ) -> None:
     new = f"products__{TURNED}__1"
-    served.run("migrate", "products", "--to", TURNED, "--yes", "--queries=15")
+    served.run("migrate", "products", "--to", TURNED, *QUICKLY)
     slowest, flips = 0.0, 0
     picture = next(iter(references.values())).picture
     with (
@@ -307,7 +309,7 @@ def test_kills_of_the_command_and_of_each_part_lose_nothing(
     chance = random.Random(7)
     with Callers(served.stack["grpc"], references, forgiving=True).calling(1, 2) as callers:
         for number in range(12):
-            migrating = served.start("migrate", "products", "--to", TURNED, "--yes", "--queries=15")
+            migrating = served.start("migrate", "products", "--to", TURNED, *QUICKLY)
             time.sleep(0.5 + number * 0.5 + chance.random())
             part = ("triton", "milvus", "gateway")[number // 4] if number % 4 == 3 else None
             if part:
@@ -321,7 +323,7 @@ def test_kills_of_the_command_and_of_each_part_lose_nothing(
                 migrating.wait()
             for pipe in (migrating.stdout, migrating.stderr):
                 pipe.close()
-        moved = eventually(lambda: served.run("migrate", "products", "--to", TURNED, "--yes", "--queries=15"))
+        moved = eventually(lambda: served.run("migrate", "products", "--to", TURNED, *QUICKLY))
         assert moved["live"] == new
         with Client(served.stack["grpc"], retries=Retries(attempts=1)) as client:
             eventually(lambda: client.search_region(next(iter(references.values())).picture, WHOLE))
@@ -329,7 +331,7 @@ def test_kills_of_the_command_and_of_each_part_lose_nothing(
     for collection in (OLD, new):
         assert callers.missing(served.stamps(collection)) == set()
     assert served.run("rollback")["live"] == OLD
-    assert served.run("migrate", "products", "--to", TURNED, "--yes", "--queries=15")["live"] == new
+    assert served.run("migrate", "products", "--to", TURNED, *QUICKLY)["live"] == new
     assert served.stamps(OLD) == served.stamps(new), "what was never acknowledged is mended by the next comparison"
 
 
@@ -342,11 +344,9 @@ def test_what_makes_no_sense_is_refused_in_words(served: Served) -> None:
         return said[-1]
 
     assert "cannot load it" in refused("migrate", "products", "--to", "embedder_nobody", "--yes")
-    assert "there is no alias wares; there is products" in refused(
-        "migrate", "wares", "--to", TURNED, "--yes", "--queries=15"
-    )
+    assert "there is no alias wares; there is products" in refused("migrate", "wares", "--to", TURNED, *QUICKLY)
     assert "no collection to go back to" in refused("rollback")
-    served.run("migrate", "products", "--to", TURNED, "--yes", "--queries=15")
+    served.run("migrate", "products", "--to", TURNED, *QUICKLY)
     assert "still kept to go back to" in refused("rebuild", "products", "--index-type", "FLAT", "--yes")
     served.run("rollback")
     assert served.states() == {OLD: "live", f"products__{TURNED}__1": "next"}
@@ -359,4 +359,4 @@ def test_what_makes_no_sense_is_refused_in_words(served: Served) -> None:
 def _without_a_crop(served: Served, refused: Callable[..., str]) -> str:
     lost = next((served.repository.parent / "var" / "crops").rglob("*.jpg"))
     lost.unlink()
-    return refused("migrate", "products", "--to", TURNED, "--yes", "--queries=15")
+    return refused("migrate", "products", "--to", TURNED, *QUICKLY)
