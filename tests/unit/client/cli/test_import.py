@@ -266,7 +266,7 @@ def test_a_run_that_was_ended_is_resumed(
         assert first.poll() is None
         time.sleep(0.02)
     first.send_signal(how)
-    stdout, stderr = first.communicate(timeout=20)
+    stdout, stderr = first.communicate(timeout=60)
     acknowledged = state.read_text().count("fingerprint")
     ended.set()
     assert "Traceback" not in stderr
