@@ -110,13 +110,19 @@ class MilvusIndex:
         """The collection behind an alias, at most `alias_ttl_s` old; None where there is no such alias yet."""
         if alias in self._aliases:
             read_at, collection = self._aliases[alias]
-            if time.monotonic() - read_at <= self._alias_ttl_s:
+            age_s = time.monotonic() - read_at
+            if age_s <= self._alias_ttl_s:
+                if age_s > self._alias_ttl_s / 2:
+                    self._alias_read(alias)  # Ahead of time, so that under steady calls nobody waits for it.
                 return collection
-        # One reads for all who need it now.
+        return await asyncio.shield(self._alias_read(alias))
+
+    def _alias_read(self, alias: str) -> "asyncio.Task[Collection | None]":
+        """One read for all who need it now."""
         if alias not in self._alias_reads:
             self._alias_reads[alias] = asyncio.create_task(self._resolve_anew(alias))
             self._alias_reads[alias].add_done_callback(lambda read: self._alias_was_read(alias, read))
-        return await asyncio.shield(self._alias_reads[alias])
+        return self._alias_reads[alias]
 
     async def _resolve_anew(self, alias: str) -> Collection | None:
         started = time.monotonic()
