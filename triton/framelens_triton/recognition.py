@@ -1,15 +1,15 @@
 """The stages of recognition over a batch of pictures: decode, resize, detect, NMS, crop, embed.
 
-Every stage handles all pictures of the batch together. A picture that cannot be used leaves the batch with its error;
-the others go on. The engines are reached through one seam, `Engines`, so the same stages run inside Triton and, for
-measuring, in one process.
+Every stage handles all pictures of the batch together, and none is kept at full size while an engine runs. A picture
+that cannot be used leaves the batch with its error; the others go on. The engines are reached through one seam,
+`Engines`, so the same stages run inside Triton and, for measuring, in one process.
 """
 
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from framelens_triton.images.boxes import Box, checked_region
-from framelens_triton.images.decode import REGION_SIDE, Limits, Picture, decode
+from framelens_triton.images.decode import REGION_SIDE, Limits, Picture, decoded
 from framelens_triton.images.encode import CROP_MAX_SIDE, CROP_MIN_SIDE, encode_crop
 from framelens_triton.images.errors import PictureError
 from framelens_triton.images.nms import nms
-from framelens_triton.images.resize import Pixels, crop_to_input, cut, frame_to_input
+from framelens_triton.images.resize import Pixels, Placement, crop_to_input, cut, frame_to_input
 from framelens_triton.models import EngineInput, ModelRepository
 
 DETECTOR_OUTPUTS = ("boxes", "scores", "labels", "build")
@@ -78,6 +78,8 @@ class FoundObject:
     box: Box
     embedding: npt.NDArray[np.float32] | None = None
     crop: bytes = b""
+    # What the embedder is given.
+    pixels: Pixels | None = None
 
 
 @dataclass
@@ -106,6 +108,16 @@ class StageClock:
         finally:
             self.stages_ms[name] += (time.perf_counter() - start) * 1e3
 
+    @property
+    def total_ms(self) -> float:
+        return sum(self.stages_ms.values())
+
+    def add_shared(self, elapsed_ms: float, clocks: Sequence["StageClock"]) -> None:
+        """Adds time in which several threads worked, shared out as their own clocks say."""
+        worked_ms = sum(clock.total_ms for clock in clocks)
+        for stage in STAGES if worked_ms else ():
+            self.stages_ms[stage] += elapsed_ms * sum(clock.stages_ms[stage] for clock in clocks) / worked_ms
+
 
 class Recognizer:
     """Recognises batches of pictures with the engines of one model repository."""
@@ -119,8 +131,6 @@ class Recognizer:
         """One result for each request, in their order, and the time that the batch took by stage."""
         results = [Recognition(request) for request in requests]
         clock = StageClock()
-        with clock.stage("decode"):
-            self._each(_decode, results)
         _drop_cancelled(results)
         self._detect(results, clock)
         _drop_cancelled(results)
@@ -139,44 +149,51 @@ class Recognizer:
         for detector in dict.fromkeys(r.request.detector for r in waiting):
             self._detect_with(detector, [r for r in waiting if r.request.detector == detector], clock)
 
+    def _each_timed(
+        self, work: Callable[[Item, StageClock], Result], items: Sequence[Item], clock: StageClock
+    ) -> list[Result]:
+        """Like `_each`, for work that goes through several stages."""
+        started = time.perf_counter()
+        timed = [(item, StageClock()) for item in items]
+        results = self._each(lambda pair: work(*pair), timed)
+        clock.add_shared((time.perf_counter() - started) * 1e3, [own for _, own in timed])
+        return results
+
     def _detect_with(self, detector: str, results: list[Recognition], clock: StageClock) -> None:
         try:
             spec, labels = self._models.engine_input(detector), self._models.labels(detector)
-            with clock.stage("resize"):
-                fitted = self._each(
-                    lambda r: frame_to_input(_picture(r).pixels, spec.height, spec.width, spec.fit), results
-                )
+            fitted = self._each_timed(lambda result, own: _fit(result, spec, own), results, clock)
+            looked_at = [(result, *fit) for result, fit in zip(results, fitted, strict=True) if fit is not None]
+            if not looked_at:
+                return
             with clock.stage("detect"):
-                outputs = self._infer(detector, spec, [pixels for pixels, _ in fitted], DETECTOR_OUTPUTS)
+                outputs = self._infer(detector, spec, [pixels for _, pixels, _ in looked_at], DETECTOR_OUTPUTS)
         except (EngineUnavailable, OSError, ValueError) as error:
             _fail(results, detector, error)
             return
         with clock.stage("nms"):
-            for index, (result, (_, placement)) in enumerate(zip(results, fitted, strict=True)):
+            for index, (result, _, placement) in enumerate(looked_at):
                 boxes = _picture(result).from_pixels(placement.to_picture(outputs["boxes"][index].astype(np.float32)))
                 try:
                     result.objects = _objects(result, boxes, outputs["scores"][index], outputs["labels"][index], labels)
                 except ValueError as error:
                     _fail([result], detector, error)
                 result.engines[detector] = self._models.version_of(detector, int(outputs["build"][index, 0]))
-        with clock.stage("decode"):
-            self._each(_sharpen, [r for r in results if r.error is None])
 
     def _embed(self, results: list[Recognition], clock: StageClock) -> None:
-        for embedder in dict.fromkeys(r.request.embedder for r in results if r.error is None):
-            wanted = [r for r in results if r.error is None and r.request.embedder == embedder and r.objects]
-            if wanted:
-                self._embed_with(embedder, wanted, clock)
+        waiting = [r for r in results if r.error is None and (r.objects or r.request.regions is not None)]
+        for embedder in dict.fromkeys(r.request.embedder for r in waiting):
+            self._embed_with(embedder, [r for r in waiting if r.request.embedder == embedder], clock)
 
     def _embed_with(self, embedder: str, results: list[Recognition], clock: StageClock) -> None:
-        pairs = [(result, found) for result in results for found in result.objects]
         try:
             spec = self._models.engine_input(embedder)
-            with clock.stage("crop"):
-                crops = self._each(lambda pair: _crop(*pair, spec), pairs)
-                self._each(_keep_crop, [pair for pair in pairs if pair[0].request.keep_crops])
+            self._each_timed(lambda result, own: _cut(result, spec, own), results, clock)
+            pairs = [(result, found) for result in results if result.error is None for found in result.objects]
+            if not pairs:
+                return
             with clock.stage("embed"):
-                outputs = self._infer(embedder, spec, crops, EMBEDDER_OUTPUTS)
+                outputs = self._infer(embedder, spec, [_pixels(found) for _, found in pairs], EMBEDDER_OUTPUTS)
             for index, (result, found) in enumerate(pairs):
                 found.embedding = outputs["embedding"][index].astype(np.float32, copy=False)
                 result.engines[embedder] = self._models.version_of(embedder, int(outputs["build"][index, 0]))
@@ -199,36 +216,55 @@ def _drop_cancelled(results: Sequence[Recognition]) -> None:
             result.error = CallerGone("the caller has gone")
 
 
-def _decode(result: Recognition) -> None:
+def _fit(result: Recognition, spec: EngineInput, clock: StageClock) -> tuple[Pixels, Placement] | None:
+    """The detector's view of a picture, which is kept no larger than it may be; None where it cannot be used."""
     request = result.request
     try:
-        result.picture = decode(request.data, request.limits, request.regions, _region_side(request))
-        if request.regions is not None:
-            size = result.picture.width, result.picture.height
-            result.objects = [FoundObject("", 1.0, checked_region(region, *size)) for region in request.regions]
+        with ExitStack() as use:
+            with clock.stage("decode"):
+                picture = use.enter_context(decoded(request.data, request.limits))
+            with clock.stage("resize"):
+                fitted = frame_to_input(picture.pixels, spec.height, spec.width, spec.fit)
+                result.picture = picture.kept_small()
     except PictureError as error:
         result.error = error
+        return None
+    return fitted
 
 
-def _sharpen(result: Recognition) -> None:
-    """Decodes a picture anew where an object has too few pixels at the size that was enough for detecting it."""
-    request, boxes = result.request, [found.box for found in result.objects]
-    if _picture(result).shows(boxes, _region_side(request)):
-        return
+def _cut(result: Recognition, spec: EngineInput, clock: StageClock) -> None:
+    """Cuts every object out, of the picture that is there or of a sharper one where an object has too few pixels."""
+    request, picture = result.request, result.picture
+    regions = [found.box for found in result.objects] if request.regions is None else request.regions
+    side = _region_side(request)
     try:
-        result.picture = decode(request.data, request.limits, boxes, _region_side(request))
+        with ExitStack() as use:
+            if picture is None or not picture.shows(regions, side):
+                with clock.stage("decode"):
+                    picture = use.enter_context(decoded(request.data, request.limits, regions, side))
+            with clock.stage("crop"):
+                result.picture = picture.kept_small()
+                _cut_out(result, picture, spec)
     except PictureError as error:
         result.error = error
+
+
+def _cut_out(result: Recognition, picture: Picture, spec: EngineInput) -> None:
+    """Raises InvalidRegion."""
+    request = result.request
+    if request.regions is not None:
+        size = picture.width, picture.height
+        result.objects = [FoundObject("", 1.0, checked_region(region, *size)) for region in request.regions]
+    for found in result.objects:
+        box = picture.in_pixels(found.box)
+        found.pixels = crop_to_input(picture.pixels, box, spec.height, spec.width, spec.fit)
+        if request.keep_crops:
+            found.crop = encode_crop(cut(picture.pixels, box, CROP_MAX_SIDE, CROP_MIN_SIDE))
 
 
 def _region_side(request: Request) -> int:
     """A crop that is kept outlives the space that it was made for."""
     return CROP_MAX_SIDE if request.keep_crops else REGION_SIDE
-
-
-def _crop(result: Recognition, found: FoundObject, spec: EngineInput) -> Pixels:
-    picture = _picture(result)
-    return crop_to_input(picture.pixels, picture.in_pixels(found.box), spec.height, spec.width, spec.fit)
 
 
 def _objects(
@@ -262,11 +298,6 @@ def _label(labels: list[str], number: int) -> str:
     return labels[number]
 
 
-def _keep_crop(pair: tuple[Recognition, FoundObject]) -> None:
-    picture, found = _picture(pair[0]), pair[1]
-    found.crop = encode_crop(cut(picture.pixels, picture.in_pixels(found.box), CROP_MAX_SIDE, CROP_MIN_SIDE))
-
-
 def _fail(results: list[Recognition], model: str, error: Exception) -> None:
     for result in results:
         result.error = (
@@ -280,3 +311,9 @@ def _picture(result: Recognition) -> Picture:
     if result.picture is None:
         raise AssertionError("a picture that was not decoded reached the engines")
     return result.picture
+
+
+def _pixels(found: FoundObject) -> Pixels:
+    if found.pixels is None:
+        raise AssertionError("an object that was not cut out reached the embedder")
+    return found.pixels

@@ -18,7 +18,7 @@ def niceness() -> set[int]:
 def test_the_block_runs_in_the_background_and_its_threads_come_back_from_there() -> None:
     before, stop = os.getpriority(os.PRIO_PROCESS, 0), threading.Event()
     with background_priority():
-        assert os.getpriority(os.PRIO_PROCESS, 0) == before + 15
+        assert os.getpriority(os.PRIO_PROCESS, 0) == min(before + 15, 19)
         started = threading.Thread(target=stop.wait)
         started.start()
         assert before + 15 in niceness()

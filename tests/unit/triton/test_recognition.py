@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -120,6 +121,25 @@ def test_a_crop_that_is_kept_has_more_pixels_than_the_embedder_needs(recognizer:
     (result,), _ = recognizer.recognize([request(wide_jpeg(900, 900), regions=whole, keep_crops=True)])
     with Image.open(io.BytesIO(result.objects[0].crop)) as crop:
         assert crop.size == (448, 448)
+
+
+@pytest.mark.parametrize("regions", [None, (Box(0.0, 0.0, 1.0, 1.0), Box(0.4, 0.4, 0.6, 0.6))])
+def test_no_large_picture_is_kept(recognizer: Recognizer, regions: tuple[Box, ...] | None) -> None:
+    """A narrow frame, or a small region, is decoded at full size; what is left of it meanwhile is not."""
+    (result,), _ = recognizer.recognize([request(wide_jpeg(900, 9000), regions=regions)])
+    assert result.error is None
+    assert result.picture is not None
+    columns, rows = result.picture.pixels.size
+    assert columns * rows <= 4_000_000
+    assert (result.picture.width, result.picture.height) == (900, 9000)
+
+
+def test_times_of_several_pictures_add_up_to_what_passed(recognizer: Recognizer) -> None:
+    started = time.perf_counter()
+    _, clock = recognizer.recognize([request(wide_jpeg(900, 900))] * 6)
+    passed_ms = (time.perf_counter() - started) * 1e3
+    assert 0 < clock.total_ms <= passed_ms
+    assert all(clock.stages_ms[stage] > 0 for stage in ("decode", "resize", "crop"))
 
 
 def test_boxes_without_a_pixel_are_left_out(recognizer: Recognizer) -> None:

@@ -3,7 +3,8 @@
 import io
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,9 +48,12 @@ _REDUCTIONS = (8, 4, 2)
 _FRAME_SIDE = 480
 # The shorter side that a region keeps: the default embedder's input.
 REGION_SIDE = 224
-# Pictures that are decoded to more pixels than this are decoded one after the other: their memory adds up.
+# Pictures that are decoded to more pixels than this are used one after the other: their memory adds up.
 _LARGE_PIXELS = 8_000_000
-_one_large = threading.Lock()
+_one_large = threading.RLock()
+# What a batch keeps of each picture while engines run; the limit on pixels keeps every picture within the last factor.
+_KEPT_PIXELS = 4_000_000
+_KEPT_REDUCTIONS = (1, 2, 4, 8, 16, 32, 64, 128)
 _WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 # A progressive JPEG of 20 kB can ask for hundreds of scans over all its pixels; libtiff draws its line here too.
 _MAX_SCANS = 100
@@ -92,6 +96,17 @@ class Picture:
         """Whether decoding it for these regions would give no more pixels of them."""
         return self.reduction <= _reduction(self.width, self.height, regions, region_side)
 
+    def kept_small(self) -> "Picture":
+        """The same picture, reduced where it is too large to be kept while engines run."""
+        columns, rows = self.pixels.size
+        factor = next(n for n in _KEPT_REDUCTIONS if columns * rows <= _KEPT_PIXELS * n * n)
+        if factor == 1:
+            return self
+        pixels = self.pixels.reduce(factor)
+        x, y = columns / (factor * pixels.width), rows / (factor * pixels.height)
+        extent = Box(self.extent.x_min * x, self.extent.y_min * y, self.extent.x_max * x, self.extent.y_max * y)
+        return Picture(pixels, self.width, self.height, self.reduction * factor, extent)
+
 
 def decode(
     data: bytes, limits: Limits, regions: Sequence[Box] | None = None, region_side: int = REGION_SIDE
@@ -101,30 +116,43 @@ def decode(
     It is reduced as far as the frame, or each region's shorter side, keeps enough pixels for the engines.
     Raises PictureError.
     """
+    with decoded(data, limits, regions, region_side) as picture:
+        return picture
+
+
+@contextmanager
+def decoded(
+    data: bytes, limits: Limits, regions: Sequence[Box] | None = None, region_side: int = REGION_SIDE
+) -> Iterator[Picture]:
+    """Like `decode`; while a large picture is in use here, no other large one is decoded. Raises PictureError."""
     image = _open(data, limits)
-    try:
-        _check_work(image, data, limits)
-        return _decoded(image, regions, region_side)
-    except PictureError:
-        raise
-    except MemoryError as error:
-        raise PictureTooLarge(f"a picture of {image.width}x{image.height} pixels does not fit into memory") from error
-    except Exception as error:  # Pillow's decoders share no base but this one, and a miss would fail the whole batch.
-        raise InvalidPicture(
-            f"the {image.format} picture is broken or truncated; send it again or save it anew"
-        ) from error
+    with ExitStack() as turn:
+        try:
+            _check_work(image, data, limits)
+            picture = _decoded(image, regions, region_side, turn)
+        except PictureError:
+            raise
+        except MemoryError as error:
+            raise PictureTooLarge(
+                f"a picture of {image.width}x{image.height} pixels does not fit into memory"
+            ) from error
+        except Exception as error:  # Pillow's decoders share no base but this one; a miss would fail the whole batch.
+            raise InvalidPicture(
+                f"the {image.format} picture is broken or truncated; send it again or save it anew"
+            ) from error
+        yield picture
 
 
-def _decoded(image: Image.Image, regions: Sequence[Box] | None, region_side: int) -> Picture:
+def _decoded(image: Image.Image, regions: Sequence[Box] | None, region_side: int, turn: ExitStack) -> Picture:
     if image.format == "PNG":
-        _load(image)  # Its EXIF may lie behind its pixels.
+        _load(image, turn)  # Its EXIF may lie behind its pixels.
     orientation = _orientation(image)
     stored = image.size
     width, height = stored[::-1] if orientation in _QUARTER_TURNS else stored
     reduction = _reduction(width, height, regions, region_side)
     if reduction > 1:
         image.draft(None, (stored[0] // reduction, stored[1] // reduction))
-    _load(image)
+    _load(image, turn)
     rest = reduction if image.size == stored else 1
     pixels = _to_rgb(image, rest)
     extent = _extent(stored, reduction, pixels.size, orientation)
@@ -132,12 +160,11 @@ def _decoded(image: Image.Image, regions: Sequence[Box] | None, region_side: int
     return Picture(upright, width, height, reduction, extent)
 
 
-def _load(image: Image.Image) -> None:
-    if image.width * image.height <= _LARGE_PIXELS:
-        image.load()
-        return
-    with _one_large:
-        image.load()
+def _load(image: Image.Image, turn: ExitStack) -> None:
+    """A large picture waits for its turn, and keeps it until `turn` is closed."""
+    if image.width * image.height > _LARGE_PIXELS:
+        turn.enter_context(_one_large)
+    image.load()
 
 
 def _extent(stored: tuple[int, int], reduction: int, pixels: tuple[int, int], orientation: int) -> Box:

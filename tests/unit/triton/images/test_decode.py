@@ -1,6 +1,7 @@
 """Decoding: every kind of picture as it is displayed, at no more pixels than are needed."""
 
 import io
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image, ImageChops, ImageOps
 
 from framelens_triton.images.boxes import Box
-from framelens_triton.images.decode import Limits, decode
+from framelens_triton.images.decode import Limits, decode, decoded
 from framelens_triton.images.errors import UnsupportedFormat
 from framelens_triton.images.resize import Fit, crop_to_input, cut, frame_to_input
 
@@ -292,3 +293,30 @@ def test_a_scaled_decode_shows_the_engines_the_same_picture(
     assert found.height == 480
     assert psnr(frame_to_input(found, 300, 300, Fit.STRETCH)[0], expected) > 30
     assert cut(found, Box(0, 0, 1, 1)).size == found.size
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_a_picture_that_is_kept_small_shows_the_same(encode: Encode, orientation: int) -> None:
+    """Sizes that no reduction divides: boxes still mean the same places."""
+    shades = np.tile(np.arange(2713) * 255 // 2713, (2309, 1)).astype(np.uint8)
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    data = encode(Image.fromarray(shades).convert("RGB"), "JPEG", exif=exif, quality=95)
+    found = decode(data, LIMITS, [Box(0.0, 0.0, 0.01, 0.01)])
+    kept = found.kept_small()
+    assert (found.reduction, kept.reduction) == (1, 2)
+    box = Box(0.25, 0.25, 0.75, 0.75)
+    large, small = (crop_to_input(each.pixels, each.in_pixels(box), 64, 64, Fit.STRETCH) for each in (found, kept))
+    assert np.abs(large.astype(int) - small).max() <= 2
+
+
+def test_large_pictures_wait_for_each_other(encode: Encode) -> None:
+    data = encode(Image.new("L", (3000, 3000)), "PNG")
+    other = threading.Thread(target=lambda: decode(data, LIMITS))
+    with decoded(data, LIMITS):
+        other.start()
+        other.join(1)
+        assert other.is_alive()
+        decode(encode(Image.new("L", (300, 300)), "PNG"), LIMITS)
+    other.join(10)
+    assert not other.is_alive()
