@@ -1,6 +1,7 @@
 """`framelens products import`."""
 
 import asyncio
+import signal
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -107,6 +108,17 @@ def _run(gateway: Gateway, content: Catalogue, journal: Journal, wait_s: float, 
 
 
 async def _import(gateway: Gateway, importer: Importer, content: Catalogue) -> None:
+    """Raises KeyboardInterrupt at Ctrl-C, whatever it waits for."""
+    importing = asyncio.ensure_future(_send(gateway, importer, content))
+    # asyncio's own handler wakes the loop only where the main thread takes the signal, and gRPC's threads may.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, importing.cancel)
+    try:
+        await importing
+    except asyncio.CancelledError as error:
+        raise KeyboardInterrupt from error
+
+
+async def _send(gateway: Gateway, importer: Importer, content: Catalogue) -> None:
     async with gateway.patient_client() as client:
         await importer.run(client, content)
 
