@@ -36,6 +36,8 @@ Answer = TypeVar("Answer")
 # Failures that pass, and that say nothing about the products: worth waiting for, then the end of the import.
 _PASSING = (Unreachable, Unavailable, Overloaded, DeadlineExceeded)
 _STOPPING = (*_PASSING, Unauthenticated, Cancelled)
+# Products that the gateway failed over one by one, none stored in between: then it is the gateway's fault, not theirs.
+_GATEWAYS_FAULT = 3
 _PATIENCE = Retries(attempts=1_000_000, first_delay_s=0.2, longest_delay_s=3.0, on=_PASSING)
 
 
@@ -69,13 +71,14 @@ class Importer:
     ) -> None:
         self.counts = Counts()
         self.stopped_by: FrameLensError | None = None
+        self._suspects: list[tuple[Entry, ServerFailed]] = []
         self._journal = journal
         self._wait_s = wait_s
         self._on_rejected = on_rejected
         self._on_progress = on_progress
 
     async def run(self, client: AsyncClient, catalogue: Catalogue) -> None:
-        """Ends early, with `stopped_by` set, when the gateway stays away or refuses the token.
+        """Ends early, with `stopped_by` set, when the gateway stays away, refuses the token, or fails over everything.
 
         `client` should not retry by itself.
         """
@@ -88,6 +91,9 @@ class Importer:
             return
         waiting = batches(changed)
         await asyncio.gather(*(self._send_all(client, waiting) for _ in range(CALLS_IN_FLIGHT)))
+        if self._suspects and not self.counts.stored:
+            self.stopped_by = self.stopped_by or self._suspects[-1][1]
+        self._reject_suspects()
 
     async def _changed(self, client: AsyncClient, entries: Sequence[Entry]) -> list[Entry]:
         """Entries that the gateway does not have as they are, by the journal and by its own word."""
@@ -104,7 +110,7 @@ class Importer:
                 return
             try:
                 await self._settle(client, batch)
-            except _STOPPING as error:
+            except FrameLensError as error:
                 self.stopped_by = self.stopped_by or error
 
     async def _settle(self, client: AsyncClient, batch: Sequence[Entry]) -> None:
@@ -116,11 +122,28 @@ class Importer:
             raise
         except FrameLensError as error:
             if len(unsettled) == 1:
-                self._reject_entry(next(iter(unsettled)), error.reason, error.message)
+                self._refused(next(iter(unsettled)), error)
                 return
             # The call as a whole was refused: find out by whose fault.
             for entry in tuple(unsettled):
                 await self._settle(client, [entry])
+
+    def _refused(self, entry: Entry, error: FrameLensError) -> None:
+        """A product that was sent alone. Raises the error once it is the gateway's fault."""
+        if not isinstance(error, ServerFailed):
+            self._reject_entry(entry, error.reason, error.message)
+            return
+        self._suspects.append((entry, error))
+        if len(self._suspects) >= _GATEWAYS_FAULT:
+            raise error
+
+    def _reject_suspects(self) -> None:
+        """Where others are stored, the gateway fails over these; once it has stopped the import, nothing is known."""
+        if self.stopped_by:
+            return
+        for entry, error in self._suspects:
+            self._reject_entry(entry, error.reason, error.message)
+        self._suspects.clear()
 
     async def _upsert(self, entry: Entry) -> ProductUpsert | None:
         try:
@@ -168,6 +191,7 @@ class Importer:
         self._journal.add([entry])
         self.counts.stored += len(entry.rows)
         self._on_progress(self.counts)
+        self._reject_suspects()
 
     def _reject_entry(self, entry: Entry, reason: str, message: str) -> None:
         self._reject(entry.rejections(reason, message))

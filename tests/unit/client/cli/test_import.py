@@ -167,6 +167,54 @@ def test_a_call_that_is_refused_as_a_whole_is_told_apart(
     assert done.stderr == 'line 5: product "p003": p003 is poison\n'
 
 
+@pytest.mark.parametrize("stored", [0, 40])
+def test_a_gateway_that_fails_over_everything_stops_it_and_no_row_is_rejected(
+    gateway: Any, shop: Shop, run: Callable[..., Any], fail: Callable[..., Any], stored: int
+) -> None:
+    def fail_when_full(request: pb.UpsertProductsRequest, context: grpc.ServicerContext) -> None:
+        with disk:
+            if len(gateway.products) + len(request.products) > stored:
+                fail(grpc.StatusCode.INTERNAL, "INTERNAL", "the gateway failed").abort(context)
+            gateway.products |= {upsert.product.id: upsert for upsert in request.products}
+
+    disk = threading.Lock()
+    gateway.before_upsert = fail_when_full
+    shop.fill(2000)
+    done = run()
+    assert (done.exit_code, numbers(done.stdout)) == (1, (2000, stored, 0, 0, 2000 - stored))
+    assert "stopped: INTERNAL: the gateway failed" in done.stderr
+    assert len(gateway.calls) < 60, "every row was tried"
+    gateway.before_upsert = lambda *_: None
+    assert numbers(run().stdout) == (2000, 2000 - stored, stored, 0)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_catalogue_of_which_the_gateway_stores_nothing_is_not_rejected(
+    gateway: Any, shop: Shop, run: Callable[..., Any], fail: Callable[..., Any], count: int
+) -> None:
+    gateway.failures += [fail(grpc.StatusCode.INTERNAL, "INTERNAL", "the gateway failed")] * 3
+    shop.fill(count)
+    done = run()
+    assert (done.exit_code, numbers(done.stdout)) == (1, (count, 0, 0, 0, count))
+    assert "stopped: INTERNAL: the gateway failed" in done.stderr
+
+
+def test_products_that_the_gateway_fails_over_among_others_are_rejected(
+    gateway: Any, shop: Shop, run: Callable[..., Any], fail: Callable[..., Any]
+) -> None:
+    poison = {"p001", "p003", "p004", "p007"}
+
+    def refuse(request: pb.UpsertProductsRequest, context: grpc.ServicerContext) -> None:
+        if poison & {upsert.product.id for upsert in request.products}:
+            fail(grpc.StatusCode.INTERNAL, "INTERNAL", "poison").abort(context)
+
+    gateway.before_upsert = refuse
+    shop.fill(8)
+    done = run()
+    assert (done.exit_code, numbers(done.stdout)) == (1, (8, 4, 0, 4))
+    assert [line.split('"')[1] for line in done.stderr.splitlines()] == sorted(poison)
+
+
 def test_rows_that_failed_for_a_passing_reason_are_tried_again(
     gateway: Any, shop: Shop, run: Callable[..., Any]
 ) -> None:
