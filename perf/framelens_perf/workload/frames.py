@@ -15,7 +15,7 @@ _BACKGROUNDS = ("rocket.jpg", "camera.png", "brick.png", "gravel.png", "retina.j
 
 
 def feed_frames(pictures: Path, count: int, seed: int = 0) -> list[bytes]:
-    """`count` different JPEGs, the same ones for the same seed: pictures stacked, cropped, mirrored and lit at random."""
+    """`count` different JPEGs, the same for the same seed: pictures stacked, cropped, mirrored and lit at random."""
     draw = random.Random(seed)  # noqa: S311 - the same in every run
     subjects, backgrounds = (_opened(pictures, names) for names in (_SUBJECTS, _BACKGROUNDS))
     return [_jpeg(_frame(draw, subjects, backgrounds)) for _ in range(count)]
@@ -38,8 +38,9 @@ def _frame(draw: random.Random, subjects: Sequence[Image.Image], backgrounds: Se
 def _part(draw: random.Random, picture: Image.Image, height: int) -> Image.Image:
     """A little of its edge left out, so that no two frames are the same."""
     left, top, right, bottom = (draw.uniform(0, 0.08) for _ in range(4))
-    box = (left * picture.width, top * picture.height, (1 - right) * picture.width, (1 - bottom) * picture.height)
-    part = ImageOps.fit(picture.crop(tuple(map(round, box))), (WIDTH, height), Image.Resampling.BICUBIC)
+    width, height_there = picture.size
+    box = (left * width, top * height_there, (1 - right) * width, (1 - bottom) * height_there)
+    part = ImageOps.fit(picture.crop(box), (WIDTH, height), Image.Resampling.BICUBIC)
     if draw.random() < 0.5:
         part = ImageOps.mirror(part)
     return ImageEnhance.Brightness(part).enhance(draw.uniform(0.85, 1.15))
