@@ -35,9 +35,6 @@ class ModelRepository:
         self._labels: dict[str, tuple[int, list[str]]] = {}
         self._versions: dict[str, tuple[int, dict[int, str]]] = {}
 
-    def exists(self, model: str) -> bool:
-        return (self._path / model / "config.pbtxt").is_file()
-
     def engine_input(self, model: str) -> EngineInput:
         """Raises FileNotFoundError where the repository has no such model, ValueError where it is no image engine."""
         path = self._path / model / "config.pbtxt"

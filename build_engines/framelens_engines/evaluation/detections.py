@@ -68,10 +68,6 @@ def find_objects(
             yield frame.name, [_objects(prepared[index], answer, index, shape) for answer in answers]
 
 
-def detector_input(frame: Frame, shape: DetectorShape) -> Pixels:
-    return _prepare(frame, shape).pixels
-
-
 def match(reference: Objects, candidate: Objects, iou: float) -> list[Match]:
     """Greedy, the candidate's best object first: each with the unmatched one of its label that it overlaps most."""
     free = np.ones(len(reference), bool)
