@@ -73,7 +73,7 @@ def product_table(stored: StoredProduct) -> Table:
 def health_table(address: str, health: Health) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_row("address", printable(address))
-    for name in ("gateway", "visual_search", "catalog"):
+    for name in ("gateway", "visual_search", "catalog", "trials"):
         status: ServingStatus = getattr(health, name)
         table.add_row(name.replace("_", " "), Text(status, style="green" if status is ServingStatus.SERVING else "red"))
     return table

@@ -215,6 +215,10 @@ def test_health(gateway: Any, connect: Callable[..., Any]) -> None:
     health = client.health()
     assert not health.ready
     assert (health.gateway, health.catalog) == (ServingStatus.SERVING, ServingStatus.NOT_SERVING)
+    gateway.health = {"framelens.v1.Trials": 2}
+    health = client.health()
+    assert not health.ready
+    assert (health.catalog, health.trials) == (ServingStatus.SERVING, ServingStatus.NOT_SERVING)
 
 
 def test_an_overloaded_gateway_is_asked_again_when_it_said(

@@ -172,10 +172,12 @@ def test_status(gateway: Any, command: Callable[..., Any]) -> None:
     done = command("status")
     assert done.exit_code == 0, done.output
     assert gateway.address in done.stdout
-    gateway.health["framelens.v1.VisualSearch"] = 2
+    assert done.stdout.count(" SERVING") == 4
+    gateway.health = {"framelens.v1.VisualSearch": 2, "framelens.v1.Trials": 2}
     done = command("status")
     assert done.exit_code == 1
-    assert "NOT_SERVING" in done.stdout
+    rows = dict(line.rsplit(maxsplit=1) for line in done.stdout.splitlines())
+    assert (rows["visual search"], rows["catalog"], rows["trials"]) == ("NOT_SERVING", "SERVING", "NOT_SERVING")
 
 
 def test_nobody_at_the_address() -> None:
