@@ -124,11 +124,16 @@ def engine_file(folder: Path, target: str) -> Path:
 
 def write_record(folder: Path, record: EngineRecord) -> None:
     """Replaces engine.json in one step."""
-    partial = folder / f"{ENGINE_JSON}.partial"
-    partial.write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    replace_text(folder / ENGINE_JSON, record.model_dump_json(indent=2) + "\n")
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Writes a file in one step: a full disk or a kill leaves the old text."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
     _sync(partial)
-    partial.replace(folder / ENGINE_JSON)
-    _sync(folder)
+    partial.replace(path)
+    _sync(path.parent)
 
 
 def _complete_record(folder: Path) -> EngineRecord:
@@ -146,11 +151,7 @@ def _describe_model(folder: Path, model: str, shape: Shape) -> None:
     if isinstance(shape, DetectorShape):
         texts[LABELS_FILE] = "\n".join(shape.labels) + "\n"
     for name, text in texts.items():
-        partial = folder / f"{name}.partial"
-        partial.write_text(text, encoding="utf-8")
-        _sync(partial)
-        partial.replace(folder / name)
-    _sync(folder)
+        replace_text(folder / name, text)
 
 
 def _sync_tree(root: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from framelens_engines.engine import EngineRecord, Recipe
 from framelens_engines.errors import RepositoryError
 from framelens_engines.model_config import Shape
-from framelens_engines.repository import EngineVersion, VersionRepository
+from framelens_engines.repository import EngineVersion, VersionRepository, replace_text
 
 _WORKSPACES = ".building"
 _MOVING = ".moving"
@@ -75,13 +75,16 @@ class EngineStore:
         number = max(self._last_number(record.model), *self.published.numbers(record.model), 0) + 1
         last = self.staged.root / record.model / _LAST_NUMBER
         last.parent.mkdir(parents=True, exist_ok=True)
-        last.write_text(str(number))
+        replace_text(last, str(number))
         return self.staged.add(prepared, number, shape, record)
 
     def _last_number(self, model: str) -> int:
         """The highest that was ever given here: a number that meant one build never comes to mean another."""
         last = self.staged.root / model / _LAST_NUMBER
-        given = int(last.read_text()) if last.is_file() else 0
+        try:
+            given = int(last.read_text()) if last.is_file() else 0
+        except ValueError:  # An emptied file must not stop all builds; the numbers in use are known without it.
+            given = 0
         return max(given, *self.staged.numbers(model), 0)
 
     def publish(self, version: EngineVersion) -> EngineVersion:
@@ -99,7 +102,7 @@ class EngineStore:
         """Notes where a rollback goes, so that one that was interrupted is finished and not made a second time."""
         note = self._rollback_note(target.model)
         note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_text(str(target.version))
+        replace_text(note, str(target.version))
 
     def begun_rollback(self, model: str) -> EngineVersion | None:
         note = self._rollback_note(model)

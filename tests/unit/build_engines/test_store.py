@@ -1,3 +1,4 @@
+import errno
 import shutil
 from pathlib import Path
 
@@ -60,6 +61,29 @@ def test_numbers_count_up_in_both_places_and_builds_are_found(store: EngineStore
 def test_a_number_is_never_given_twice(store: EngineStore) -> None:
     _published(store, _recipe())
     shutil.rmtree(_staged(store, _recipe(precision="int8")).folder)
+    assert _staged(store, _recipe(precision="fp16")).name == "embedder_x/3"
+
+
+def test_a_full_disk_does_not_make_it_forget_the_last_number(
+    store: EngineStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill_up(path: Path, text: str, **_: str) -> None:
+        path.open("w").close()
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    _published(store, _recipe())
+    shutil.rmtree(_staged(store, _recipe(precision="int8")).folder)
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="no space left"):
+        patch.setattr(Path, "write_text", fill_up)
+        _staged(store, _recipe(precision="fp16"))
+    assert _staged(store, _recipe(precision="fp16")).name == "embedder_x/3"
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"two"])
+def test_without_a_readable_last_number_no_number_in_use_is_given_again(store: EngineStore, content: bytes) -> None:
+    _published(store, _recipe())
+    _staged(store, _recipe(precision="int8"))
+    (store.staged.root / "embedder_x" / ".last").write_bytes(content)
     assert _staged(store, _recipe(precision="fp16")).name == "embedder_x/3"
 
 
