@@ -11,6 +11,8 @@ from framelens_triton.images.resize import Fit
 
 CONFIG = "config.pbtxt"
 LABELS_FILE = "labels.txt"
+# By this the gateway knows that a model is an embedding space.
+EMBEDDER_PREFIX = "embedder_"
 
 _FITS = {
     Fit.STRETCH: "stretch, or letterbox (keeps the aspect, pads with grey 114).",
@@ -81,7 +83,7 @@ parameters {{ key: "fit" value {{ string_value: "{shape.fit}" }} }}
 
 def _embedder(name: str, shape: EmbedderShape) -> str:
     return f"""\
-# The embedding space {name.removeprefix("embedder_")}: a crop becomes an L2-normalised vector.
+# The embedding space {name.removeprefix(EMBEDDER_PREFIX)}: a crop becomes an L2-normalised vector.
 {_head(name, shape)}output [
   {{ name: "embedding" data_type: TYPE_FP32 dims: [ {shape.dimension} ] }},
 {_BUILD_OUTPUT}]

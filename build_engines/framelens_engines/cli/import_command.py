@@ -11,6 +11,7 @@ from framelens_engines.build import Plan, build_engine
 from framelens_engines.candidates import BOX_ORDERS
 from framelens_engines.cli.options import Command, store_options
 from framelens_engines.contract import Normalisation
+from framelens_engines.model_config import EMBEDDER_PREFIX
 from framelens_engines.progress import Reporter
 from framelens_engines.store import EngineStore
 from framelens_engines.user_model import PictureInput
@@ -138,10 +139,17 @@ def detector(
 @import_command.command()
 @_input_options
 def embedder(**common: Any) -> None:  # noqa: ANN401
-    """An embedder with one output [N, D] or [N, D, 1, 1]; the L2 norm is added."""
+    """An embedder with one output [N, D] or [N, D, 1, 1]; the L2 norm is added. Its name begins with embedder_."""
+    _expect_embedder_name(common["name"])
     names = _names(common["outputs"])
     plan = embedder_plan(common["name"], common["onnx_file"], _picture_input(common), names, Fit(common["fit"]))
     _stage(plan, common["store"])
+
+
+def _expect_embedder_name(name: str) -> None:
+    if not name.startswith(EMBEDDER_PREFIX):
+        wanted = f"{name!r}: an embedder's name begins with {EMBEDDER_PREFIX}; say {EMBEDDER_PREFIX}{name}"
+        raise click.BadParameter(wanted, param_hint="--name")
 
 
 def _stage(plan: Plan, store: EngineStore) -> None:

@@ -59,6 +59,7 @@ def test_import_then_list(root: Path, labels: Path, yolo_onnx: WriteModel, embed
     ("change", "complaint"),
     [
         ({"--name": "../escape"}, "expected lower-case letters"),
+        ({"--name": "my_space"}, "an embedder's name begins with embedder_; say embedder_my_space"),
         ({"--input-size": "32"}, "is not HEIGHTxWIDTH"),
         ({"--input-size": "0x32"}, "is not HEIGHTxWIDTH"),
         ({"--mean": "1,2"}, "is not one number or three"),
