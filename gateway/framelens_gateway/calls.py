@@ -14,7 +14,7 @@ from framelens_client.reasons import Reason
 from framelens_client.v1 import framelens_pb2 as pb
 from framelens_gateway.admission import Admission
 from framelens_gateway.catalog import Catalog
-from framelens_gateway.deadline import Deadline
+from framelens_gateway.deadline import EARLY_S, Deadline
 from framelens_gateway.errors import DeadlineExceeded, GatewayError, InternalError, Unauthenticated
 from framelens_gateway.metrics import Metrics
 from framelens_gateway.settings import GatewaySettings
@@ -23,8 +23,6 @@ from framelens_gateway.trials.trials import Trials
 
 log = logging.getLogger(__name__)
 
-# At a caller's deadline gRPC cancels the call itself, often this little before the gateway's own clock is there.
-_EARLY_S = 0.02
 _MAX_CONTROL_IN_FLIGHT = 4
 
 # Raises GatewayError.
@@ -140,7 +138,7 @@ class Calls:
             outcome = error.reason
             raise
         except asyncio.CancelledError:
-            late = timeout_s is not None and time.monotonic() - started > timeout_s - _EARLY_S
+            late = timeout_s is not None and time.monotonic() - started > timeout_s - EARLY_S
             outcome = Reason.DEADLINE_EXCEEDED if late else Reason.CANCELLED
             raise
         except Exception as error:

@@ -8,12 +8,13 @@ from framelens_client.reasons import Reason
 from framelens_client.v1 import framelens_pb2 as pb
 from framelens_gateway import validation
 from framelens_gateway.aliases import Aliases
-from framelens_gateway.catalog_writes import CatalogWrites, Embedded, all_or_first_failure, rows_of
+from framelens_gateway.catalog_writes import CatalogWrites, Embedded, rows_of
 from framelens_gateway.crops import CropStore
 from framelens_gateway.deadline import Deadline
 from framelens_gateway.errors import InvalidRequest, NotFound
 from framelens_gateway.filters import all_of, filter_expression, quoted
 from framelens_gateway.flushing import Flusher
+from framelens_gateway.gathering import all_or_first_failure
 from framelens_gateway.index import Collection, Index, Row
 from framelens_gateway.pages import page_token, position_of
 from framelens_gateway.recognizer import Box, Recognizer

@@ -8,7 +8,7 @@ fills it, which begins to read the live collection only after its alias stands.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -20,6 +20,8 @@ from framelens_gateway.deadline import Deadline
 from framelens_gateway.errors import Unavailable
 from framelens_gateway.filters import one_of
 from framelens_gateway.flushing import Flusher
+# By its name twice: `index_admin` takes it from here.
+from framelens_gateway.gathering import all_or_first_failure as all_or_first_failure
 from framelens_gateway.index import Collection, Index, Row
 from framelens_gateway.milvus import CollectionGone
 from framelens_gateway.recognizer import Recognition, Recognizer, RecognizerCall
@@ -197,18 +199,6 @@ async def rows_of(index: Index, collection: Collection, ids: Sequence[str]) -> l
     """All rows of these products, in the order of row_id."""
     most = len(ids) * validation.MAX_PICTURES_PER_PRODUCT
     return await index.query(collection.name, one_of("product_id", ids), most)
-
-
-async def all_or_first_failure(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Like asyncio.gather, but the first failure stops the rest and is raised as it is."""
-    tasks = [asyncio.ensure_future(each) for each in work]
-    try:
-        return list(await asyncio.gather(*tasks))
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise
 
 
 def _pictures(product: Embedded) -> range:

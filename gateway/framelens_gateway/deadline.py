@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from framelens_gateway.errors import DeadlineExceeded
 
+# At a caller's deadline gRPC cancels the call itself, often this little before the gateway's own clock is there.
+EARLY_S = 0.02
+
 
 @dataclass(frozen=True)
 class Deadline:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from framelens_client.reasons import Reason
 from framelens_client.v1 import framelens_pb2 as pb
-from framelens_gateway.deadline import Deadline
+from framelens_gateway.deadline import EARLY_S, Deadline
 from framelens_gateway.errors import DeadlineExceeded, GatewayError, InvalidRequest
 from framelens_gateway.trials.bounds import Bounds, Breach, Window, breach
 from framelens_gateway.trials.choice import Group, group_of
@@ -24,8 +24,6 @@ Response = TypeVar("Response", pb.RecognizeResponse, pb.SearchRegionResponse)
 
 # What is kept for the live engines after the candidate, in times of their p99.
 _RESERVE = 1.5
-# At a caller's deadline gRPC cancels the call itself, often this little before the gateway's own clock is there.
-_EARLY_S = 0.02
 
 
 class Canary:
@@ -138,7 +136,7 @@ class Canary:
             raise
         except asyncio.CancelledError:
             # A caller that goes away says nothing of the engines; one whose time is over does.
-            if deadline.at - time.monotonic() < _EARLY_S:
+            if deadline.at - time.monotonic() < EARLY_S:
                 self._record(Group.CONTROL, started, DeadlineExceeded("control"))
             raise
         except Exception as error:
