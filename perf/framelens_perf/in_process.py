@@ -15,16 +15,16 @@ from framelens_triton.recognition import Recognizer
 class OnnxEngines:
     """The newest version of each engine of a model repository, each in a session of its own."""
 
-    def __init__(self, repository: Path, models: Sequence[str]) -> None:
-        # As many threads as in config.pbtxt, where none is named: one on each core.
-        self._sessions = {model: onnx_session(_newest(repository / model), 0) for model in models}
+    def __init__(self, repository: Path, models: Sequence[str], threads: int) -> None:
+        self._sessions = {model: onnx_session(_newest(repository / model), threads) for model in models}
 
     def infer(self, model: str, images: Pixels, outputs: Sequence[str]) -> dict[str, npt.NDArray[np.generic]]:
         return dict(zip(outputs, self._sessions[model].run(list(outputs), {"images": images}), strict=True))
 
 
-def in_process_recognizer(repository: Path, models: Sequence[str]) -> Recognizer:
-    return Recognizer(ModelRepository(repository), OnnxEngines(repository, models))
+def in_process_recognizer(repository: Path, models: Sequence[str], threads: int = 0) -> Recognizer:
+    """`threads` of each engine; 0, as in config.pbtxt where none is named, means one on each core."""
+    return Recognizer(ModelRepository(repository), OnnxEngines(repository, models, threads), threads or None)
 
 
 def _newest(model: Path) -> Path:

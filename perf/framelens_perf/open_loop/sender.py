@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 OK = "OK"
@@ -11,8 +11,18 @@ OK = "OK"
 NOT_SENT = "NOT_SENT"
 
 Request = TypeVar("Request")
-# Asks once, and says how that ended: OK, or a status code's name.
-Ask = Callable[[Request], Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """OK or a status code's name, and where the server says the milliseconds went."""
+
+    code: str = OK
+    stages_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+# Asks once; what fails is an answer too.
+Ask = Callable[[Request], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +37,11 @@ class Sent(Generic[Request]):
     due_s: float
     late_ms: float
     latency_ms: float
-    code: str
+    answer: Answer
+
+    @property
+    def code(self) -> str:
+        return self.answer.code
 
     @property
     def answer_ms(self) -> float:
@@ -46,18 +60,18 @@ async def send(
         nonlocal outstanding
         left = time.perf_counter() - start
         try:
-            code = await ask(request)
+            answer = await ask(request)
         finally:
             outstanding -= 1
         now = time.perf_counter() - start
-        sent.append(Sent(request, due_s, (left - due_s) * 1e3, (now - due_s) * 1e3, code))
+        sent.append(Sent(request, due_s, (left - due_s) * 1e3, (now - due_s) * 1e3, answer))
 
     async with asyncio.TaskGroup() as group:
         for index, due_s in enumerate(schedule):
             await asyncio.sleep(max(0.0, start + due_s - time.perf_counter()))
             request = requests[index % len(requests)]
             if outstanding >= max_outstanding:
-                sent.append(Sent(request, due_s, 0.0, 0.0, NOT_SENT))
+                sent.append(Sent(request, due_s, 0.0, 0.0, Answer(NOT_SENT)))
                 continue
             outstanding += 1
             group.create_task(one(request, due_s))
@@ -73,8 +87,8 @@ async def saturate(requests: Sequence[Request], ask: Ask[Request], callers: int,
     async def call() -> None:
         while (left := time.perf_counter() - start) < seconds:
             request = requests[next(endless) % len(requests)]
-            code = await ask(request)
-            sent.append(Sent(request, left, 0.0, (time.perf_counter() - start - left) * 1e3, code))
+            answer = await ask(request)
+            sent.append(Sent(request, left, 0.0, (time.perf_counter() - start - left) * 1e3, answer))
 
     await asyncio.gather(*(call() for _ in range(callers)))
     return sent

@@ -9,9 +9,14 @@ from dataclasses import dataclass
 import grpc
 
 from framelens_client.v1 import framelens_pb2 as pb
+from framelens_perf.open_loop.sender import Answer
 
 RECOGNIZE, SEARCH_REGION = "Recognize", "SearchRegion"
 _SERVICE = pb.DESCRIPTOR.services_by_name["VisualSearch"].full_name
+_ANSWERS: dict[str, type[pb.RecognizeResponse] | type[pb.SearchRegionResponse]] = {
+    RECOGNIZE: pb.RecognizeResponse,
+    SEARCH_REGION: pb.SearchRegionResponse,
+}
 _REGION = pb.Box(x_min=0.2, y_min=0.1, x_max=0.8, y_max=0.45)
 _TOP_K = 10
 
@@ -60,23 +65,22 @@ def _request(frame: bytes, by_region: bool) -> Request:
 
 
 class GatewayCaller:
-    """Asks a gateway over gRPC with a deadline, and leaves answers unread; for use in one event loop."""
+    """Asks a gateway over gRPC with a deadline; for use in one event loop."""
 
     def __init__(self, address: str, deadline_s: float) -> None:
         self._channel = grpc.aio.insecure_channel(address, [("grpc.max_receive_message_length", -1)])
         self._deadline_s = deadline_s
         self._calls = {
-            method: self._channel.unary_unary(f"/{_SERVICE}/{method}", _unchanged, _unchanged)
+            method: self._channel.unary_unary(f"/{_SERVICE}/{method}", _unchanged, _ANSWERS[method].FromString)
             for method in (RECOGNIZE, SEARCH_REGION)
         }
 
-    async def ask(self, request: Request) -> str:
-        """OK, or the name of a status code."""
+    async def ask(self, request: Request) -> Answer:
         try:
-            await self._calls[request.method](request.content, timeout=self._deadline_s)
+            answer = await self._calls[request.method](request.content, timeout=self._deadline_s)
         except grpc.aio.AioRpcError as error:
-            return str(error.code().name)
-        return "OK"
+            return Answer(error.code().name)
+        return Answer(stages_ms=dict(answer.served.stages_ms))
 
     async def close(self) -> None:
         await self._channel.close(None)

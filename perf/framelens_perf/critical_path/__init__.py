@@ -1,0 +1,1 @@
+"""`make perf`: the critical path, measured beside the limit that the same work has in one process."""
