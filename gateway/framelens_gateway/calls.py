@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
 from framelens_client.reasons import Reason
 from framelens_client.v1 import framelens_pb2 as pb
@@ -66,57 +67,7 @@ class Calls:
         self._tokens = [token.get_secret_value().encode() for token in settings.tokens]
         self._metrics = metrics
         self._catalog, self._trials = catalog, trials
-        searches = Lane("search", admission, settings.default_deadline_s)
-        catalogue = Lane("catalog", Admission(settings.max_catalog_in_flight), settings.catalog_deadline_s)
-        # Their own, so that an import does not keep readers out.
-        reads = Lane("catalog_read", Admission(settings.max_catalog_reads_in_flight), settings.catalog_deadline_s)
-        # Its own, so that a trial can be stopped while searches are shed.
-        control = Lane("trial", Admission(_MAX_CONTROL_IN_FLIGHT), settings.default_deadline_s)
-        visual, store, tries = (
-            pb.DESCRIPTOR.services_by_name[name].full_name for name in ("VisualSearch", "Catalog", "Trials")
-        )
-        self.methods = {
-            method.name: method
-            for method in (
-                Method(visual, "Recognize", pb.RecognizeRequest, pb.RecognizeResponse, search.recognize, searches),
-                Method(
-                    visual,
-                    "SearchRegion",
-                    pb.SearchRegionRequest,
-                    pb.SearchRegionResponse,
-                    search.search_region,
-                    searches,
-                ),
-                Method(
-                    store,
-                    "UpsertProducts",
-                    pb.UpsertProductsRequest,
-                    pb.UpsertProductsResponse,
-                    catalog.upsert,
-                    catalogue,
-                ),
-                Method(
-                    store,
-                    "DeleteProducts",
-                    pb.DeleteProductsRequest,
-                    pb.DeleteProductsResponse,
-                    catalog.delete,
-                    catalogue,
-                ),
-                Method(store, "GetProduct", pb.GetProductRequest, pb.StoredProduct, catalog.get, reads),
-                Method(
-                    store,
-                    "ListProducts",
-                    pb.ListProductsRequest,
-                    pb.ListProductsResponse,
-                    catalog.list_products,
-                    reads,
-                ),
-                Method(tries, "StartTrial", pb.StartTrialRequest, pb.Trial, trials.start, control),
-                Method(tries, "StopTrial", pb.StopTrialRequest, pb.Trial, trials.stop, control),
-                Method(tries, "GetTrial", pb.GetTrialRequest, pb.Trial, trials.get, control),
-            )
-        }
+        self.methods = _methods(settings, search, catalog, trials, admission)
 
     async def close(self) -> None:
         """Ends a trial, and waits for writes that outlive their calls."""
@@ -180,3 +131,34 @@ class Calls:
         matches = [hmac.compare_digest(token.strip().encode(), known) for known in self._tokens]
         if scheme.lower() != "bearer" or not any(matches):
             raise Unauthenticated
+
+
+def _methods(
+    settings: GatewaySettings, search: Search, catalog: Catalog, trials: Trials, admission: Admission
+) -> dict[str, Method]:
+    searches = Lane("search", admission, settings.default_deadline_s)
+    writes = Lane("catalog", Admission(settings.max_catalog_in_flight), settings.catalog_deadline_s)
+    # Their own, so that an import does not keep readers out.
+    reads = Lane("catalog_read", Admission(settings.max_catalog_reads_in_flight), settings.catalog_deadline_s)
+    # Its own, so that a trial can be stopped while searches are shed.
+    control = Lane("trial", Admission(_MAX_CONTROL_IN_FLIGHT), settings.default_deadline_s)
+    methods = (
+        _method("VisualSearch", "Recognize", search.recognize, searches),
+        _method("VisualSearch", "SearchRegion", search.search_region, searches),
+        _method("Catalog", "UpsertProducts", catalog.upsert, writes),
+        _method("Catalog", "DeleteProducts", catalog.delete, writes),
+        _method("Catalog", "GetProduct", catalog.get, reads),
+        _method("Catalog", "ListProducts", catalog.list_products, reads),
+        _method("Trials", "StartTrial", trials.start, control),
+        _method("Trials", "StopTrial", trials.stop, control),
+        _method("Trials", "GetTrial", trials.get, control),
+    )
+    return {method.name: method for method in methods}
+
+
+def _method(service: str, name: str, work: Callable[[Any, Deadline], Awaitable[Message]], lane: Lane) -> Method:
+    """The contract says which messages a method takes and gives."""
+    described = pb.DESCRIPTOR.services_by_name[service]
+    method = described.methods_by_name[name]
+    request, response = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
+    return Method(described.full_name, name, request, response, work, lane)

@@ -1,5 +1,7 @@
 """What trials count, in Prometheus' form."""
 
+from functools import partial
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 # Seconds, as of requests.
@@ -12,53 +14,40 @@ class TrialMetrics:
     """Of whatever trial is running; `framelens_trial_share` says which."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.share = Gauge(
-            "framelens_trial_share",
-            "Share of requests in the trial that is running",
-            ["kind", "candidate"],
-            registry=registry,
+        gauge, counter = partial(Gauge, registry=registry), partial(Counter, registry=registry)
+        histogram = partial(Histogram, registry=registry)
+        self.share = gauge(
+            "framelens_trial_share", "Share of requests in the trial that is running", ["kind", "candidate"]
         )
-        self.rollbacks = Counter(
-            "framelens_canary_rollbacks", "Canaries that left a bound", ["bound"], registry=registry
-        )
-        self.canary = Counter(
+        self.rollbacks = counter("framelens_canary_rollbacks", "Canaries that left a bound", ["bound"])
+        self.canary = counter(
             "framelens_canary_requests",
             "Requests of a canary by group (candidate, control) and outcome (OK, or a reason)",
             ["group", "outcome"],
-            registry=registry,
         )
-        self.seconds = Histogram(
+        self.seconds = histogram(
             "framelens_trial_seconds",
             "Duration of requests by trial (shadow, canary) and group (candidate, control)",
             ["kind", "group"],
             buckets=_SECONDS,
-            registry=registry,
         )
-        self.shadow = Counter(
+        self.shadow = counter(
             "framelens_shadow_requests",
             "Requests for the shadow candidate by outcome (compared, failed, timed_out, dropped_full, dropped_load)",
             ["outcome"],
-            registry=registry,
         )
-        self.objects = Counter(
-            "framelens_shadow_objects",
-            "Objects by who found them (both, live, candidate)",
-            ["found_by"],
-            registry=registry,
+        self.objects = counter(
+            "framelens_shadow_objects", "Objects by who found them (both, live, candidate)", ["found_by"]
         )
-        self.top1 = Counter(
-            "framelens_shadow_top1", "Compared searches by whether the best match agreed", ["agreed"], registry=registry
-        )
-        self.overlap = Histogram(
+        self.top1 = counter("framelens_shadow_top1", "Compared searches by whether the best match agreed", ["agreed"])
+        self.overlap = histogram(
             "framelens_shadow_overlap",
             "Share of matches that live and candidate have in common, by search",
             buckets=_SHARES,
-            registry=registry,
         )
-        self.score_shift = Histogram(
+        self.score_shift = histogram(
             "framelens_shadow_score_shift",
             "Candidate's score minus the live one, of objects and of best matches",
             ["of"],
             buckets=_SHIFTS,
-            registry=registry,
         )
