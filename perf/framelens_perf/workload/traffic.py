@@ -1,4 +1,4 @@
-"""Requests to our own endpoint, encoded before a run begins: recognise, region search, repeats of hot frames."""
+"""Requests to our own endpoint: recognise, region search, repeats of hot frames."""
 
 import bisect
 import itertools
@@ -19,49 +19,58 @@ _ANSWERS: dict[str, type[pb.RecognizeResponse] | type[pb.SearchRegionResponse]] 
 }
 _REGION = pb.Box(x_min=0.2, y_min=0.1, x_max=0.8, y_max=0.45)
 _TOP_K = 10
+_COMMENT = b"\xff\xfe"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call: its method, and its message in bytes."""
+    """One call: its method, and the frame it brings, told from others of the same pixels by `mark`."""
 
     method: str
-    content: bytes
+    frame: bytes
+    mark: int
+
+    def content(self) -> bytes:
+        picture = marked(self.frame, self.mark)
+        options = pb.SearchOptions(top_k=_TOP_K)
+        if self.method == SEARCH_REGION:
+            return pb.SearchRegionRequest(picture=picture, region=_REGION, search=options).SerializeToString()
+        return pb.RecognizeRequest(picture=picture, search=options).SerializeToString()
 
 
 @dataclass(frozen=True)
 class Mix:
-    """What callers ask: the share that draws a region, and by which Zipf exponent frames repeat (0: each in turn)."""
+    """What callers ask: which share draws a region, and whether frames repeat.
+
+    Without `hot_frames` no frame comes twice; with it, the n-th of so many frames comes in proportion to n to the
+    power of minus `zipf`.
+    """
 
     regions: float = 0.0
-    zipf: float = 0.0
+    hot_frames: int = 0
+    zipf: float = 1.1
 
 
 def requests(frames: Sequence[bytes], mix: Mix, count: int, seed: int = 0) -> list[Request]:
-    """`count` requests over the frames."""
+    """`count` requests over the frames' pixels, the same ones for the same seed."""
     draw = random.Random(seed)  # noqa: S311 - the same in every run
-    chosen = _by_zipf(draw, len(frames), mix.zipf, count) if mix.zipf else [at % len(frames) for at in range(count)]
-    kinds = [draw.random() < mix.regions for _ in range(count)]
-    # One message for all repeats of a frame.
-    made: dict[tuple[int, bool], Request] = {}
-    for key in zip(chosen, kinds, strict=True):
-        if key not in made:
-            made[key] = _request(frames[key[0]], key[1])
-    return [made[key] for key in zip(chosen, kinds, strict=True)]
+    # Frames of two seeds are not the same ones either.
+    marks = _by_zipf(draw, mix, count) if mix.hot_frames else [(seed << 32) + number for number in range(count)]
+    return [
+        Request(SEARCH_REGION if draw.random() < mix.regions else RECOGNIZE, frames[mark % len(frames)], mark)
+        for mark in marks
+    ]
 
 
-def _by_zipf(draw: random.Random, frames: int, exponent: float, count: int) -> list[int]:
-    """Frame numbers of which the n-th is asked for in proportion to n to the power of minus `exponent`."""
-    reached = list(itertools.accumulate((n + 1) ** -exponent for n in range(frames)))
-    return [bisect.bisect(reached, draw.random() * reached[-1], hi=frames - 1) for _ in range(count)]
+def marked(jpeg: bytes, mark: int) -> bytes:
+    """The same picture in other bytes: a JPEG with a comment."""
+    comment = mark.to_bytes(8, "big")
+    return jpeg[:2] + _COMMENT + (len(comment) + 2).to_bytes(2, "big") + comment + jpeg[2:]
 
 
-def _request(frame: bytes, by_region: bool) -> Request:
-    options = pb.SearchOptions(top_k=_TOP_K)
-    if by_region:
-        message = pb.SearchRegionRequest(picture=frame, region=_REGION, search=options)
-        return Request(SEARCH_REGION, message.SerializeToString())
-    return Request(RECOGNIZE, pb.RecognizeRequest(picture=frame, search=options).SerializeToString())
+def _by_zipf(draw: random.Random, mix: Mix, count: int) -> list[int]:
+    reached = list(itertools.accumulate((n + 1) ** -mix.zipf for n in range(mix.hot_frames)))
+    return [bisect.bisect(reached, draw.random() * reached[-1], hi=mix.hot_frames - 1) for _ in range(count)]
 
 
 class GatewayCaller:
@@ -77,7 +86,7 @@ class GatewayCaller:
 
     async def ask(self, request: Request) -> Answer:
         try:
-            answer = await self._calls[request.method](request.content, timeout=self._deadline_s)
+            answer = await self._calls[request.method](request.content(), timeout=self._deadline_s)
         except grpc.aio.AioRpcError as error:
             return Answer(error.code().name)
         return Answer(stages_ms=dict(answer.served.stages_ms))
