@@ -16,7 +16,7 @@ from framelens_client.v1 import framelens_pb2 as pb
 from framelens_gateway.admission import Admission
 from framelens_gateway.catalog import Catalog
 from framelens_gateway.deadline import EARLY_S, Deadline
-from framelens_gateway.errors import DeadlineExceeded, GatewayError, InternalError, Unauthenticated
+from framelens_gateway.errors import DeadlineExceeded, GatewayError, InternalError, NotArrived, Unauthenticated
 from framelens_gateway.metrics import Metrics
 from framelens_gateway.settings import GatewaySettings
 from framelens_gateway.trials.search import Search
@@ -65,6 +65,7 @@ class Calls:
     ) -> None:
         """`admission` is of searches; trials look at it too."""
         self._tokens = [token.get_secret_value().encode() for token in settings.tokens]
+        self._max_s, self._read_timeout_s = settings.max_deadline_s, settings.read_timeout_s
         self._metrics = metrics
         self._catalog, self._trials = catalog, trials
         self.methods = _methods(settings, search, catalog, trials, admission)
@@ -101,12 +102,12 @@ class Calls:
 
     async def _timed(self, method: Method, read: ReadRequest, timeout_s: float | None) -> Message:
         lane, started = method.lane, time.perf_counter()
-        seconds = lane.default_deadline_s if timeout_s is None else timeout_s
+        seconds = min(lane.default_deadline_s if timeout_s is None else timeout_s, self._max_s)
         deadline = Deadline.after(seconds)
         self._metrics.in_flight.labels(lane.name).set(lane.admission.in_flight)
         try:
             async with asyncio.timeout(seconds) as limit:
-                response = await method.work(await read(), deadline)
+                response = await method.work(await self._read(read), deadline)
         except TimeoutError as error:
             if not limit.expired():
                 raise
@@ -117,6 +118,16 @@ class Calls:
             self._metrics.in_flight.labels(lane.name).set(lane.admission.in_flight - 1)
         self._observe_stages(response)
         return response
+
+    async def _read(self, read: ReadRequest) -> Message:
+        """Raises NotArrived: a caller that stalls would keep its permit from the others as long as its deadline."""
+        try:
+            async with asyncio.timeout(self._read_timeout_s) as limit:
+                return await read()
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise NotArrived(self._read_timeout_s) from error
 
     def _observe_stages(self, response: Message) -> None:
         if isinstance(response, pb.RecognizeResponse | pb.SearchRegionResponse):

@@ -7,6 +7,7 @@ GatewayError             reason, message; its two statuses stand in framelens_cl
 ├── Overloaded           shed; `retry_after_s` says when to come back
 ├── Unavailable          Triton, Milvus or a space is not there; the message says which
 ├── DeadlineExceeded     the caller's time is over
+├── NotArrived           the caller has not sent its request in time
 └── InternalError        a fault of the gateway itself; its log has the details
 """
 
@@ -52,6 +53,14 @@ class Unavailable(GatewayError):
 class DeadlineExceeded(GatewayError):
     def __init__(self, stage: str) -> None:
         super().__init__(Reason.DEADLINE_EXCEEDED, f"the deadline passed during {stage}; give more time or ask less")
+
+
+class NotArrived(GatewayError):
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            Reason.DEADLINE_EXCEEDED,
+            f"the request did not arrive in time; send all of it within {seconds:g} s, or less at once",
+        )
 
 
 class InternalError(GatewayError):

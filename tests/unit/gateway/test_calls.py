@@ -17,6 +17,7 @@ from framelens_gateway.errors import (
     GatewayError,
     InternalError,
     InvalidRequest,
+    NotArrived,
     Overloaded,
     Unauthenticated,
 )
@@ -270,3 +271,34 @@ async def test_what_is_refused_while_it_is_read_is_counted(work: Work, metrics: 
     with pytest.raises(InvalidRequest):
         await calls_with(work, metrics).run("Recognize", read, None, None)
     assert counted(metrics, "INVALID_ARGUMENT") == 1
+
+
+@pytest.mark.parametrize("asked", [1e6, None])
+async def test_no_deadline_is_longer_than_the_longest(work: Work, metrics: Metrics, asked: float | None) -> None:
+    work.seconds = 5
+    with pytest.raises(DeadlineExceeded, match="which had 50 ms left"):
+        await run(calls_with(work, metrics, max_deadline_s=0.05), timeout_s=asked)
+    assert work.gone
+
+
+async def test_a_request_that_does_not_arrive_gives_its_permit_back(work: Work, metrics: Metrics) -> None:
+    calls = calls_with(work, metrics, read_timeout_s=0.05)
+
+    async def read() -> Message:
+        await asyncio.sleep(60)
+        raise AssertionError("not reached")
+
+    with pytest.raises(NotArrived, match=r"did not arrive in time; send all of it within 0\.05 s"):
+        await calls.run("Recognize", read, None, 60)
+    assert counted(metrics, "DEADLINE_EXCEEDED") == 1
+    assert calls.methods["Recognize"].lane.admission.in_flight == 0
+    work.seconds = 0.1
+    await run(calls)
+
+
+async def test_a_timeout_inside_the_reading_is_a_fault_of_ours(work: Work, metrics: Metrics) -> None:
+    async def read() -> Message:
+        raise TimeoutError("a disk that does not answer")
+
+    with pytest.raises(InternalError):
+        await calls_with(work, metrics).run("Recognize", read, None, 5)

@@ -283,3 +283,17 @@ async def test_a_message_that_is_too_long_is_not_read(connect: Connect, metrics:
         await stub.Recognize(pb.RecognizeRequest(picture=b"x" * 2**21))
     assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert counted(metrics, "Recognize", "OK") is None
+
+
+async def test_a_message_that_stalls_gives_its_permit_back(connect: Connect) -> None:
+    channel = await connect(read_timeout_s=0.1, max_in_flight=1)
+    for _ in range(2):
+        with pytest.raises(grpc.aio.AioRpcError) as late:
+            await channel.stream_unary("/framelens.v1.VisualSearch/Recognize")()
+        assert details(late.value)[0] == "DEADLINE_EXCEEDED"
+        assert "did not arrive in time" in str(late.value.details())
+
+
+async def test_a_callers_time_has_a_ceiling(connect: Connect, recognizer: FakeRecognizer) -> None:
+    await pb_grpc.VisualSearchStub(await connect(max_deadline_s=3)).Recognize(FRAME, timeout=1e6)
+    assert 2 < recognizer.deadlines[0] <= 3

@@ -361,6 +361,26 @@ async def test_the_callers_time_begins_before_its_body(http: httpx.AsyncClient) 
     assert reason(answer) == (504, "DEADLINE_EXCEEDED")
 
 
+@pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=b"])
+async def test_a_body_that_stalls_gives_its_permit_back(connect: Connect, metrics: Metrics, kind: str) -> None:
+    async def stalling() -> AsyncIterator[bytes]:
+        yield b"--b\r\n"
+        await asyncio.sleep(60)
+
+    http = connect(read_timeout_s=0.05, max_in_flight=1)
+    for _ in range(2):
+        headers = {"content-type": kind, "x-timeout-ms": "900000000"}
+        answer = await http.post("/v1/recognize", content=stalling(), headers=headers)
+        assert reason(answer) == (504, "DEADLINE_EXCEEDED")
+        assert "did not arrive in time" in answer.text
+    assert metrics.registry.get_sample_value("framelens_in_flight", {"kind": "search"}) == 0
+
+
+async def test_a_callers_time_has_a_ceiling(connect: Connect, recognizer: FakeRecognizer) -> None:
+    await connect(max_deadline_s=3).post("/v1/recognize", json=FRAME, headers={"x-timeout-ms": "900000000"})
+    assert 2 < recognizer.deadlines[0] <= 3
+
+
 async def test_what_is_refused_while_it_is_read_is_counted(http: httpx.AsyncClient) -> None:
     await http.post("/v1/recognize", content=b"{", headers=JSON)
     await http.post("/v1/recognize", json=FRAME, headers={"x-timeout-ms": "soon"})
