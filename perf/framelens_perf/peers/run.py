@@ -1,0 +1,73 @@
+"""Measures one peer after the other on the same frames, each alone on the machine."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from framelens_perf.machine import machine
+from framelens_perf.peers.check import Objects, check_answers, expected_objects
+from framelens_perf.peers.definitions import Peer
+from framelens_perf.peers.environment import prepared, versions
+from framelens_perf.peers.http_caller import HttpCaller
+from framelens_perf.peers.measurement import Measured, Plan, measure
+from framelens_perf.peers.report import PeerResult, doubts, peer_table
+from framelens_perf.peers.server import Engines, running
+from framelens_perf.workload.frames import feed_frames
+
+_FRAMES = 64
+# Frames whose answers are compared before anything is measured.
+_CHECKED = 8
+_DETECTOR, _EMBEDDER = "detector", "embedder_effnet_lite0"
+
+
+@dataclass(frozen=True)
+class PeerPaths:
+    """What is read, where results go, and where the peers' environment is made."""
+
+    model_repository: Path
+    pictures: Path
+    out: Path
+    environment: Path
+
+
+def run_peers(
+    paths: PeerPaths, peers: Sequence[Peer], plan: Plan, settings: Mapping[str, str], console: Console
+) -> bool:
+    """Whether every peer was measured. Raises PeerFailure."""
+    console.print(f"preparing the peers' environment in {paths.environment} (a few minutes the first time)")
+    found = versions(prepared(paths.environment))
+    frames = feed_frames(paths.pictures, _FRAMES)
+    expected = expected_objects(paths.model_repository, _DETECTOR, _EMBEDDER, frames[:_CHECKED])
+    engines = Engines(_newest(paths.model_repository / _DETECTOR), _newest(paths.model_repository / _EMBEDDER))
+    results = []
+    for peer in peers:
+        console.print(f"measuring {peer.name} {found[peer.package]}")
+        with running(peer, paths.environment, engines, paths.out, settings) as url:
+            measured = asyncio.run(_measured(url, frames, expected, plan))
+        results.append(PeerResult(peer.name, found[peer.package], dict(settings), measured))
+    write_report(paths.out / "report.json", results, plan)
+    console.print(peer_table(results, plan))
+    for doubt in (line for result in results for line in doubts(result)):
+        console.print(f"[yellow]{doubt}[/]")
+    console.print(f"every try of a rate is in {paths.out / 'report.json'}")
+    return True
+
+
+def write_report(path: Path, results: Sequence[PeerResult], plan: Plan) -> None:
+    report = {"machine": machine(), "plan": asdict(plan), "peers": [result.to_json() for result in results]}
+    path.write_text(json.dumps(report, indent=2) + "\n")
+
+
+async def _measured(url: str, frames: Sequence[bytes], expected: Sequence[Objects], plan: Plan) -> Measured:
+    async with HttpCaller(url) as caller:
+        await check_answers(caller, frames[: len(expected)], expected)
+        return await measure(caller.ask, frames, plan)
+
+
+def _newest(model: Path) -> Path:
+    versions = [folder for folder in model.iterdir() if folder.name.isdecimal()]
+    return max(versions, key=lambda folder: int(folder.name)) / "model.onnx"
