@@ -6,18 +6,16 @@ What the gateway adds is a hundredth of what the stages take, so each call's own
 
 import statistics
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput
 
 from framelens_client import Client
-from framelens_perf.in_process import in_process_recognizer
 from framelens_perf.stack import Addresses
-from framelens_triton.recognition import STAGES, Request
+from framelens_triton.recognition import STAGES
 
-_DETECTOR = "detector"
 _WARM_UP = 5
 # The outputs that the gateway asks for.
 _OUTPUTS = ("count", "boxes", "labels", "scores", "embeddings", "picture_size", "engines", "stages_ms", "error")
@@ -37,18 +35,18 @@ class Overhead:
         return self.recognizer_ms / self.stages_in_process_ms
 
 
-def measure_overhead(frame: bytes, addresses: Addresses, repository: Path, embedder: str, rounds: int) -> Overhead:
-    """Times one encoded frame `rounds` times on each side."""
-    local = in_process_recognizer(repository, (_DETECTOR, embedder))
-    request = Request(frame, _DETECTOR, embedder)
+def measure_overhead(
+    frames: Sequence[bytes], in_process_ms: Callable[[bytes], float], addresses: Addresses, embedder: str
+) -> Overhead:
+    """Asks each encoded frame once on each side; `in_process_ms` says what its stages take in one process."""
     triton = InferenceServerClient(addresses.triton_grpc)
-    picture = InferInput("picture", [1, 1], "BYTES")
-    picture.set_data_from_numpy(np.array([[frame]], np.object_))
     outputs = [InferRequestedOutput(name) for name in _OUTPUTS]
     stages, direct, added, search = [], [], [], []
     with Client(addresses.grpc) as client:
-        for turn in range(_WARM_UP + rounds):
-            _, clock = local.recognize([request])
+        for turn, frame in enumerate([*frames[:_WARM_UP], *frames]):
+            picture = InferInput("picture", [1, 1], "BYTES")
+            picture.set_data_from_numpy(np.array([[frame]], np.object_))
+            stages_ms = in_process_ms(frame)
             started = time.perf_counter()
             result = triton.infer("recognizer", [picture], outputs=outputs, parameters={"embedder": embedder})
             direct_ms = (time.perf_counter() - started) * 1e3
@@ -58,10 +56,9 @@ def measure_overhead(frame: bytes, addresses: Addresses, repository: Path, embed
             times = answer.served.stages_ms
             beyond_ms = through_ms - times["search"] - sum(times[stage] for stage in STAGES)
             if turn >= _WARM_UP:
-                stages.append(sum(clock.stages_ms.values()))
+                stages.append(stages_ms)
                 direct.append(direct_ms)
                 added.append(beyond_ms - (direct_ms - float(result.as_numpy("stages_ms").sum())))
                 search.append(times["search"])
-    local.close()
     triton.close()
     return Overhead(*(statistics.median(values) for values in (stages, direct, added, search)))

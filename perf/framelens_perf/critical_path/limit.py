@@ -128,7 +128,7 @@ _pipeline: _Pipeline
 
 
 def _begin(core: int, engines: Engines, products: int) -> None:
-    global _pipeline  # noqa: PLW0603 - see above
+    global _pipeline
     os.sched_setaffinity(0, {core})
     _pipeline = _Pipeline(engines, products)
 
