@@ -25,6 +25,8 @@ from framelens_gateway.trials.trials import Trials
 log = logging.getLogger(__name__)
 
 _MAX_CONTROL_IN_FLIGHT = 4
+# More than all that a search may bring beside its picture.
+_BESIDE_PICTURE = 2**20
 
 # Raises GatewayError.
 ReadRequest = Callable[[], Awaitable[Message]]
@@ -32,11 +34,15 @@ ReadRequest = Callable[[], Awaitable[Message]]
 
 @dataclass(frozen=True)
 class Lane:
-    """Calls that share a bound on how many are in flight, and the deadline of callers that name none."""
+    """Calls that share a bound on how many are in flight, the deadline of callers that name none, and a largest size.
+
+    `max_request_bytes` is of a message as it is in gRPC.
+    """
 
     name: str
     admission: Admission
     default_deadline_s: float
+    max_request_bytes: int
 
 
 @dataclass(frozen=True)
@@ -147,12 +153,15 @@ class Calls:
 def _methods(
     settings: GatewaySettings, search: Search, catalog: Catalog, trials: Trials, admission: Admission
 ) -> dict[str, Method]:
-    searches = Lane("search", admission, settings.default_deadline_s)
-    writes = Lane("catalog", Admission(settings.max_catalog_in_flight), settings.catalog_deadline_s)
+    most = settings.max_message_bytes
+    # One picture each: as many as may be in flight would otherwise hold as many of the largest messages.
+    one_picture = min(settings.max_picture_bytes + _BESIDE_PICTURE, most)
+    searches = Lane("search", admission, settings.default_deadline_s, one_picture)
+    writes = Lane("catalog", Admission(settings.max_catalog_in_flight), settings.catalog_deadline_s, most)
     # Their own, so that an import does not keep readers out.
-    reads = Lane("catalog_read", Admission(settings.max_catalog_reads_in_flight), settings.catalog_deadline_s)
+    reads = Lane("catalog_read", Admission(settings.max_catalog_reads_in_flight), settings.catalog_deadline_s, most)
     # Its own, so that a trial can be stopped while searches are shed.
-    control = Lane("trial", Admission(_MAX_CONTROL_IN_FLIGHT), settings.default_deadline_s)
+    control = Lane("trial", Admission(_MAX_CONTROL_IN_FLIGHT), settings.default_deadline_s, most)
     methods = (
         _method("VisualSearch", "Recognize", search.recognize, searches),
         _method("VisualSearch", "SearchRegion", search.search_region, searches),

@@ -2,6 +2,7 @@
 
 GatewayError             reason, message; its two statuses stand in framelens_client.reasons
 ├── InvalidRequest       the caller must change something
+│   └── TooLarge         it sends more than the method takes
 ├── Unauthenticated      no or a wrong token
 ├── NotFound             no such product
 ├── Overloaded           shed; `retry_after_s` says when to come back
@@ -26,6 +27,11 @@ class GatewayError(Exception):
 class InvalidRequest(GatewayError):
     def __init__(self, message: str, reason: Reason = Reason.INVALID_ARGUMENT) -> None:
         super().__init__(reason, message)
+
+
+class TooLarge(InvalidRequest):
+    def __init__(self, method: str, limit: int) -> None:
+        super().__init__(f"the request is larger than the {limit} bytes that {method} takes", Reason.PICTURE_TOO_LARGE)
 
 
 class Unauthenticated(GatewayError):

@@ -14,7 +14,7 @@ from grpc_status import rpc_status
 from framelens_client.reasons import ERROR_DOMAIN, STATUS_OF
 from framelens_gateway.addresses import host_port
 from framelens_gateway.calls import Calls, Method
-from framelens_gateway.errors import GatewayError, InvalidRequest, Overloaded
+from framelens_gateway.errors import GatewayError, InvalidRequest, Overloaded, TooLarge
 from framelens_gateway.health import Health
 from framelens_gateway.settings import GatewaySettings
 
@@ -62,7 +62,7 @@ def _behaviour(calls: Calls, method: Method) -> "Callable[[AsyncIterator[bytes],
         metadata = dict(context.invocation_metadata() or ())
 
         async def read() -> Message:
-            return await _only(requests, method.request)
+            return await _only(requests, method)
 
         try:
             return await calls.run(method.name, read, metadata.get("authorization"), context.time_remaining())
@@ -74,14 +74,17 @@ def _behaviour(calls: Calls, method: Method) -> "Callable[[AsyncIterator[bytes],
     return behave
 
 
-async def _only(requests: AsyncIterator[bytes], kind: type[Message]) -> Message:
+async def _only(requests: AsyncIterator[bytes], method: Method) -> Message:
     """Raises InvalidRequest."""
+    kind = method.request.DESCRIPTOR.name
     async for content in requests:
+        if len(content) > method.lane.max_request_bytes:
+            raise TooLarge(method.name, method.lane.max_request_bytes)
         try:
-            return kind.FromString(content)
+            return method.request.FromString(content)
         except DecodeError as error:
-            raise InvalidRequest(f"the request is not a {kind.DESCRIPTOR.name}: {error}") from error
-    raise InvalidRequest(f"the call brings no {kind.DESCRIPTOR.name}")
+            raise InvalidRequest(f"the request is not a {kind}: {error}") from error
+    raise InvalidRequest(f"the call brings no {kind}")
 
 
 def error_status(error: GatewayError) -> status_pb2.Status:

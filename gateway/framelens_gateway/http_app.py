@@ -18,7 +18,7 @@ from starlette.types import Receive
 from framelens_client.reasons import STATUS_OF, Reason
 from framelens_client.v1 import framelens_pb2 as pb
 from framelens_gateway.calls import Calls, ReadRequest
-from framelens_gateway.errors import GatewayError, InvalidRequest, Overloaded
+from framelens_gateway.errors import GatewayError, InvalidRequest, Overloaded, TooLarge
 from framelens_gateway.health import Health
 from framelens_gateway.json_requests import message_of
 from framelens_gateway.json_schema import reference, schemas
@@ -85,7 +85,7 @@ class _HttpFace:
     """Reads requests into messages, runs them, writes messages out."""
 
     def __init__(self, settings: GatewaySettings, calls: Calls) -> None:
-        self._max_body = settings.max_message_bytes
+        self._max_message_bytes = settings.max_message_bytes
         self._calls = calls
 
     def add_paths(self, app: FastAPI) -> None:
@@ -140,11 +140,11 @@ class _HttpFace:
 
     async def _read(self, name: str, request: Request) -> Message:
         """Raises InvalidRequest."""
-        length = request.headers.get("content-length", "")
-        if length.isdecimal() and int(length) > self._max_body:
-            raise self._too_large()
+        length, limit = request.headers.get("content-length", ""), self._max_body(name)
+        if length.isdecimal() and int(length) > limit:
+            raise TooLarge(name, limit)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        limited = Request(request.scope, self._limited(request))
+        limited = Request(request.scope, _limited(request, name, limit))
         if kind == _MULTIPART:
             return await self._read_form(name, limited)
         if kind not in ("", _JSON):
@@ -153,22 +153,9 @@ class _HttpFace:
             )
         return await self._parse(name, await limited.body())
 
-    def _limited(self, request: Request) -> Receive:
-        """The body's pieces, up to the limit: not every body says its length, or the truth about it."""
-        left = self._max_body
-
-        async def receive() -> RequestMessage:
-            nonlocal left
-            message = await request.receive()
-            left -= len(message.get("body", b""))
-            if left < 0:
-                raise self._too_large()
-            return message
-
-        return receive
-
-    def _too_large(self) -> InvalidRequest:
-        return InvalidRequest(f"the body is larger than {self._max_body} bytes", Reason.PICTURE_TOO_LARGE)
+    def _max_body(self, name: str) -> int:
+        """In base64 a picture is a third larger."""
+        return min(self._calls.methods[name].lane.max_request_bytes * 4 // 3, self._max_message_bytes)
 
     async def _read_form(self, name: str, request: Request) -> Message:
         """`request` holds the JSON; pictures that it leaves out come, in order, as files named `picture`."""
@@ -204,6 +191,21 @@ class _HttpFace:
 class _HungUp(GatewayError):
     def __init__(self) -> None:
         super().__init__(Reason.CANCELLED, "the caller has hung up")
+
+
+def _limited(request: Request, name: str, limit: int) -> Receive:
+    """The body's pieces, up to the limit: not every body says its length, or the truth about it."""
+    left = limit
+
+    async def receive() -> RequestMessage:
+        nonlocal left
+        message = await request.receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise TooLarge(name, limit)
+        return message
+
+    return receive
 
 
 def _given(message: Message) -> ReadRequest:

@@ -296,6 +296,14 @@ async def test_a_request_that_does_not_arrive_gives_its_permit_back(work: Work, 
     await run(calls)
 
 
+def test_a_message_bounds_every_request(work: Work, metrics: Metrics) -> None:
+    methods = calls_with(work, metrics, max_message_bytes=2**20).methods
+    assert {method.lane.max_request_bytes for method in methods.values()} == {2**20}
+    methods = calls_with(work, metrics, max_picture_bytes=2**20).methods
+    most = {name: method.lane.max_request_bytes for name, method in methods.items()}
+    assert (most["Recognize"], most["SearchRegion"], most["UpsertProducts"]) == (2**21, 2**21, 2**26)
+
+
 async def test_a_timeout_inside_the_reading_is_a_fault_of_ours(work: Work, metrics: Metrics) -> None:
     async def read() -> Message:
         raise TimeoutError("a disk that does not answer")

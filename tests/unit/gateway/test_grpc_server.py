@@ -285,6 +285,21 @@ async def test_a_message_that_is_too_long_is_not_read(connect: Connect, metrics:
     assert counted(metrics, "Recognize", "OK") is None
 
 
+async def test_a_search_may_send_one_picture_and_a_catalogue_as_much_as_a_message_holds(connect: Connect) -> None:
+    channel = await connect(max_picture_bytes=2**19, max_message_bytes=2**22)
+    search, catalog = pb_grpc.VisualSearchStub(channel), pb_grpc.CatalogStub(channel)
+    picture = b"x" * 2**21
+    for call in (
+        search.Recognize(pb.RecognizeRequest(picture=picture)),
+        search.SearchRegion(pb.SearchRegionRequest(picture=picture)),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError, match="larger than the 1572864 bytes that") as refused:
+            await call
+        assert details(refused.value)[0] == "PICTURE_TOO_LARGE"
+    stored = await catalog.UpsertProducts(pb.UpsertProductsRequest(products=[upsert("p", picture)]))
+    assert stored.results[0].error.message == f"the picture has {2**21} bytes; the limit is 2048"
+
+
 async def test_a_message_that_stalls_gives_its_permit_back(connect: Connect) -> None:
     channel = await connect(read_timeout_s=0.1, max_in_flight=1)
     for _ in range(2):

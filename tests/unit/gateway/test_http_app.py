@@ -289,6 +289,34 @@ async def test_a_body_that_is_too_large(connect: Connect, kind: str, said: bool)
     assert reason(answer) == (413, "PICTURE_TOO_LARGE")
 
 
+@pytest.mark.parametrize(
+    ("path", "size", "refused"),
+    [
+        ("/v1/recognize", 2_095_104, False),
+        ("/v1/recognize", 2_110_000, True),
+        ("/v1/search-region", 2_110_000, True),
+        ("/v1/products", 2_110_000, False),
+        ("/v1/products", 2**22 + 1, True),
+    ],
+)
+@pytest.mark.parametrize("said", [True, False], ids=["said", "chunked"])
+async def test_a_search_may_send_one_picture_and_a_catalogue_as_much_as_a_message_holds(
+    connect: Connect, path: str, size: int, refused: bool, said: bool
+) -> None:
+    """Pictures have half a MiB at most here, so in base64, with what is beside them, 2 MiB."""
+    body = b"{}" + b" " * (size - 2)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for at in range(0, size, 2**16):
+            yield body[at : at + 2**16]
+
+    http = connect(max_picture_bytes=2**19, max_message_bytes=2**22)
+    answer = await http.post(path, content=body if said else pieces(), headers=JSON)
+    assert (answer.status_code == 413) is refused
+    if refused:
+        assert "the request is larger than the " in answer.text
+
+
 @pytest.mark.parametrize("length", ["abc", "-1", "1e3", "٣"])
 async def test_an_odd_content_length_does_no_harm(http: httpx.AsyncClient, length: str) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", length.encode())]
