@@ -57,7 +57,6 @@ class Catalog:
         )
         stored = [outcome for outcome in outcomes if isinstance(outcome, Embedded)]
         if stored:
-            deadline.remaining("writing")
             collections = await self._writes.store(stored, deadline)
         response = pb.UpsertProductsResponse(
             results=[
@@ -71,8 +70,7 @@ class Catalog:
     async def delete(self, request: pb.DeleteProductsRequest, deadline: Deadline) -> pb.DeleteProductsResponse:
         """Raises GatewayError."""
         ids = validation.product_ids(request.ids)
-        deadline.remaining("deleting")
-        there = await self._writes.delete(ids)
+        there = await self._writes.delete(ids, deadline)
         return pb.DeleteProductsResponse(
             deleted=[each for each in ids if each in there], missing=[each for each in ids if each not in there]
         )

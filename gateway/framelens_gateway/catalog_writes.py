@@ -84,12 +84,12 @@ class CatalogWrites:
         return embedded
 
     async def store(self, products: Sequence[Embedded], deadline: Deadline) -> list[Collection]:
-        """The collections that have the products now."""
-        return await self._finish(self._store(products, deadline))
+        """The collections that have the products now. Raises DeadlineExceeded where it was not begun, Unavailable."""
+        return await self._in_turn(lambda: self._store(products, deadline))
 
-    async def delete(self, ids: Sequence[str]) -> set[str]:
-        """The ids that were there."""
-        return await self._finish(self._delete(ids))
+    async def delete(self, ids: Sequence[str], deadline: Deadline) -> set[str]:
+        """The ids that were there. Raises DeadlineExceeded where it was not begun, Unavailable."""
+        return await self._in_turn(lambda: self._delete(ids, deadline))
 
     async def _embed_for(self, collection: Collection, product: Embedded, deadline: Deadline) -> None:
         if collection.space in product.by_space:
@@ -118,23 +118,29 @@ class CatalogWrites:
         collection.check_size(recognition.objects[0].embedding)
         return recognition
 
-    async def _finish(self, write: Coroutine[Any, Any, T]) -> T:
-        """A caller that goes away now does not stop a write half way, nor give up its turn to the next."""
-        task = asyncio.ensure_future(write)
+    async def _in_turn(self, write: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """A write that waits for its turn goes with its caller: left behind, such writes would pile up and run late.
+
+        One that has begun is finished whatever its caller does, and keeps its turn until then.
+        """
+        await self._writing.acquire()
+        task = asyncio.ensure_future(write())
         self._unfinished.add(task)
         task.add_done_callback(self._finished)
         return await asyncio.shield(task)
 
     def _finished(self, write: "asyncio.Task[Any]") -> None:
+        self._writing.release()
         self._unfinished.discard(write)
         if not write.cancelled() and (error := write.exception()):
             log.warning("a write to the catalogue failed: %s", error)
 
     async def _store(self, products: Sequence[Embedded], deadline: Deadline) -> list[Collection]:
         """Crops first, then rows, then what the products had before: a crash leaves nothing that points nowhere."""
+        deadline.remaining("writing")
+        now = time.time()
         crops = {_picture_id(product, n): _crop(product, n) for product in products for n in _pictures(product)}
         before: set[str] = set()
-        now = 0.0
 
         async def replace(collection: Collection) -> None:
             for product in products:
@@ -142,11 +148,9 @@ class CatalogWrites:
             rows = [row for product in products for row in _rows(product, collection.space, now)]
             before.update(await self._replace(collection, products, rows))
 
-        async with self._writing:
-            now = time.time()
-            await self._crops.save(crops)
-            reached = await self._in_each(replace)
-            await self._crops.delete(before - crops.keys())
+        await self._crops.save(crops)
+        reached = await self._in_each(replace)
+        await self._crops.delete(before - crops.keys())
         return reached
 
     async def _replace(self, collection: Collection, products: Sequence[Embedded], rows: Sequence[Row]) -> set[str]:
@@ -159,7 +163,8 @@ class CatalogWrites:
         self._flusher.wrote(collection.name)
         return {row["picture_id"] for row in before}
 
-    async def _delete(self, ids: Sequence[str]) -> set[str]:
+    async def _delete(self, ids: Sequence[str], deadline: Deadline) -> set[str]:
+        deadline.remaining("deleting")
         there: dict[str, set[str]] = {}
         pictures: set[str] = set()
 
@@ -171,9 +176,8 @@ class CatalogWrites:
                 await self._index.delete(collection.name, one_of("product_id", there[collection.name]))
                 self._flusher.wrote(collection.name)
 
-        async with self._writing:
-            live, *_ = await self._in_each(remove)
-            await self._crops.delete(pictures)
+        live, *_ = await self._in_each(remove)
+        await self._crops.delete(pictures)
         return there[live.name]
 
     async def _in_each(self, write: Callable[[Collection], Awaitable[None]]) -> list[Collection]:

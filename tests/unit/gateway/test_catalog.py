@@ -208,6 +208,65 @@ async def test_a_caller_that_goes_does_not_give_up_the_turn_of_its_delete(
     assert len(rows(index)) == 1
 
 
+@pytest.mark.parametrize("late", ["store", "delete"])
+async def test_a_write_whose_turn_comes_too_late_is_not_begun(
+    catalog: Catalog, index: FakeIndex, until: Callable[..., Any], tmp_path: Path, late: str
+) -> None:
+    await store(catalog, upsert("p"))
+    gate = asyncio.Event()
+    index.fail("upsert", gate=gate)
+    first = asyncio.create_task(store(catalog, upsert("q")))
+    await until(lambda: len(index.of("upsert")) == 2)
+    soon = Deadline.after(0.1)
+    second = asyncio.create_task(
+        catalog.upsert(pb.UpsertProductsRequest(products=[upsert("r")]), soon)
+        if late == "store"
+        else catalog.delete(pb.DeleteProductsRequest(ids=["p"]), soon)
+    )
+    await asyncio.sleep(0.15)
+    gate.set()
+    with pytest.raises(DeadlineExceeded):
+        await second
+    assert await first == [""]
+    assert [row["product_id"] for row in rows(index)] == ["p", "q"]
+    assert crop_files(tmp_path) == picture_ids(index)
+    assert await store(catalog, upsert("s")) == [""], "the turn was given back"
+
+
+@pytest.mark.parametrize("write", [lambda catalog: store(catalog, upsert("r")), lambda catalog: delete(catalog, "p")])
+async def test_a_write_that_waits_goes_with_its_caller(
+    catalog: Catalog, index: FakeIndex, until: Callable[..., Any], write: Callable[..., Any]
+) -> None:
+    await store(catalog, upsert("p"))
+    gate = asyncio.Event()
+    index.fail("upsert", gate=gate)
+    first = asyncio.create_task(store(catalog, upsert("q")))
+    await until(lambda: len(index.of("upsert")) == 2)
+    waiting = asyncio.create_task(write(catalog))
+    await asyncio.sleep(0.05)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    gate.set()
+    await first
+    await catalog.close()
+    assert [row["product_id"] for row in rows(index)] == ["p", "q"]
+
+
+async def test_a_write_that_has_begun_is_finished_after_its_deadline(
+    catalog: Catalog, index: FakeIndex, until: Callable[..., Any]
+) -> None:
+    gate = asyncio.Event()
+    index.fail("upsert", gate=gate)
+    soon = Deadline.after(0.1)
+    call = asyncio.create_task(catalog.upsert(pb.UpsertProductsRequest(products=[upsert("p")]), soon))
+    await until(lambda: index.of("upsert"))
+    await asyncio.sleep(0.15)
+    gate.set()
+    await call
+    assert [row["product_id"] for row in rows(index)] == ["p"]
+
+
 async def test_a_write_that_fails_after_its_caller_went_is_logged(
     catalog: Catalog, index: FakeIndex, until: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
