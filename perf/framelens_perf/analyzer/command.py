@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from framelens_perf.analyzer.errors import AnalyzerError
+from framelens_perf.analyzer.errors import AnalyzerError, RunError
 from framelens_perf.analyzer.install import glibc_version, install, release_for
 from framelens_perf.analyzer.results import ScenarioResult
 from framelens_perf.analyzer.run import Bench, report, run_scenarios
@@ -30,8 +30,8 @@ _EXISTING = click.Path(path_type=Path, exists=True)
 @click.option("--out", type=_FOLDER, default=Path("var/analyze"), show_default=True, help="Takes report.json.")
 @click.option("--quick", is_flag=True, help="Short windows: to see that it works, not to compare.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--pictures", type=_FOLDER, default=Path("var/samples"), show_default=True)
-@click.option("--model-repository", type=_EXISTING, default=Path("model_repository"), show_default=True)
+@click.option("--pictures", type=_EXISTING, default=Path("var/samples"), show_default=True)
+@click.option("--model-repository", type=_FOLDER, default=Path("model_repository"), show_default=True)
 @click.option("--stack-command", type=click.Path(path_type=Path), default=Path(".venv/gateway/bin/framelens-stack"))
 def analyze(
     scenarios: tuple[str, ...],
@@ -82,8 +82,15 @@ def _served() -> str | None:
     for folder in (Path.cwd(), *Path.cwd().parents):
         path = folder / "var" / SERVE_FILE
         if path.is_file():
-            return read_addresses(path).triton_grpc
+            return _triton_address(path)
     return None
+
+
+def _triton_address(serve_file: Path) -> str:
+    try:
+        return read_addresses(serve_file).triton_grpc
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{serve_file} does not say where Triton is; pass --triton HOST:PORT") from error
 
 
 def _show(results: list[ScenarioResult], bench: Bench, as_json: bool) -> None:

@@ -1,5 +1,6 @@
 """Measures loads: an unstable one again, and a rate of an SLO search by most of its points."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -32,7 +33,7 @@ class Measurement:
             return SloResult(slo.p99_ms, slo.highest, above, reached_highest=True, undecided=False)
         kept, broken = slo.lowest, slo.highest
         while broken - kept > slo.precision * kept:
-            middle = (kept + broken) / 2
+            middle = _between(kept, broken)
             point, unsure = self._keeps(middle, slo)
             if point is None:
                 # Only the broken rate right above the answer decides it.
@@ -67,6 +68,11 @@ class Measurement:
         if len(kept) < most:
             return None, broken < most
         return sorted(kept, key=_p99)[len(kept) // 2], False
+
+
+def _between(lower: float, upper: float) -> float:
+    """In the middle by ratio, as a range may span decades, to three digits: finer than any precision allowed."""
+    return float(f"{math.sqrt(lower * upper):.3g}")
 
 
 def _p99(point: Point) -> float:

@@ -36,11 +36,11 @@ class ProbedModel:
             raise RunError(f"{self._model} takes {shapes}; an engine takes {IMAGES} of [batch, height, width, 3]")
         return int(shape[1]), int(shape[2])
 
-    def ask_all(self, asked: ModelInput, parameters: dict[str, str]) -> dict[str, str]:
+    def ask(self, asked: ModelInput, parameters: dict[str, str]) -> dict[str, str]:
         """Every value once; returns the engine versions that answered, by model.
 
-        The last answer comes after all that waited in the queues before. recognizer answers OK even of a picture that
-        it could not use, which perf_analyzer would count as success, so what it says is read here.
+        recognizer answers OK even of a picture that it could not use, which perf_analyzer would count as success, so
+        what it says is read here.
         """
         return self._recognize_all(asked, parameters) if asked.name == PICTURE else self._infer_all(asked)
 

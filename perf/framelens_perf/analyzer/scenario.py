@@ -31,7 +31,7 @@ class Slo(_Strict):
     p99_ms: float = Field(gt=0)
     lowest: Rate
     highest: Rate
-    precision: float = Field(0.1, gt=0, le=0.5)
+    precision: float = Field(0.1, ge=0.02, le=0.5)
 
     @model_validator(mode="after")
     def _ordered(self) -> "Slo":

@@ -23,7 +23,8 @@ def print_results(results: list[ScenarioResult], console: Console) -> None:
 def point_sentence(point: Point) -> str:
     """While a scenario runs."""
     if point.figures is None:
-        return f"{point.load}: {point.verdict} ({point.said}; attempt {point.attempts})"
+        often = f", {point.attempts} times" if point.attempts > 1 else ""
+        return f"{point.load}: {point.verdict}{often} ({point.said})"
     return f"{point.load}: {point.figures.throughput:.1f} answers/s, p99 {point.figures.p99_ms:.0f} ms"
 
 
