@@ -9,6 +9,8 @@ import click
 from rich.console import Console
 
 from framelens_client import FrameLensError
+from framelens_perf.critical_path.run import FULL_PLAN, QUICK_PLAN, run_perf
+from framelens_perf.critical_path.scene import PerfPaths
 from framelens_perf.demo import DemoPaths, run_demo
 from framelens_perf.stack import StackFailure
 from framelens_perf.swap.changes import CommandFailure
@@ -58,6 +60,15 @@ def swap_test(stack_command: Path, pictures: Path, model_repository: Path, out: 
     """Change engines and spaces under load, kill what does it, and count every answer."""
     paths = SwapPaths(stack_command, pictures, model_repository, out)
     _exit(lambda: run_swap_test(paths, kills, _console()))
+
+
+@main.command()
+@_path_options("var/perf")
+@click.option("--quick", is_flag=True, help="FP32 engines, 1,000 products, short runs, no peers: two minutes.")
+def perf(stack_command: Path, pictures: Path, model_repository: Path, out: Path, quick: bool) -> None:
+    """Measure the critical path beside its limit, and print its bars."""
+    paths = PerfPaths(stack_command, pictures, model_repository, out)
+    _exit(lambda: bool(run_perf(paths, QUICK_PLAN if quick else FULL_PLAN, _console())))
 
 
 def _exit(work: Callable[[], bool]) -> None:

@@ -29,6 +29,8 @@ class Overhead:
     recognizer_ms: float
     gateway_added_ms: float
     search_ms: float
+    # Of the calls through the gateway, by stage.
+    stages_ms: dict[str, float]
 
     @property
     def recognizer_over_stages(self) -> float:
@@ -41,12 +43,12 @@ def measure_overhead(
     """Asks each encoded frame once on each side; `in_process_ms` says what its stages take in one process."""
     triton = InferenceServerClient(addresses.triton_grpc)
     outputs = [InferRequestedOutput(name) for name in _OUTPUTS]
-    stages, direct, added, search = [], [], [], []
+    stages, direct, added, told = [], [], [], []
     with Client(addresses.grpc) as client:
         for turn, frame in enumerate([*frames[:_WARM_UP], *frames]):
             picture = InferInput("picture", [1, 1], "BYTES")
             picture.set_data_from_numpy(np.array([[frame]], np.object_))
-            stages_ms = in_process_ms(frame)
+            local_ms = in_process_ms(frame)
             started = time.perf_counter()
             result = triton.infer("recognizer", [picture], outputs=outputs, parameters={"embedder": embedder})
             direct_ms = (time.perf_counter() - started) * 1e3
@@ -56,9 +58,16 @@ def measure_overhead(
             times = answer.served.stages_ms
             beyond_ms = through_ms - times["search"] - sum(times[stage] for stage in STAGES)
             if turn >= _WARM_UP:
-                stages.append(stages_ms)
+                stages.append(local_ms)
                 direct.append(direct_ms)
                 added.append(beyond_ms - (direct_ms - float(result.as_numpy("stages_ms").sum())))
-                search.append(times["search"])
+                told.append(times)
     triton.close()
-    return Overhead(*(statistics.median(values) for values in (stages, direct, added, search)))
+    stages_ms = {name: statistics.median(times[name] for times in told) for name in (*STAGES, "queue", "search")}
+    return Overhead(
+        stages_in_process_ms=statistics.median(stages),
+        recognizer_ms=statistics.median(direct),
+        gateway_added_ms=statistics.median(added),
+        search_ms=stages_ms["search"],
+        stages_ms=stages_ms,
+    )
