@@ -9,15 +9,13 @@ from framelens_client.v1 import framelens_pb2 as pb
 from framelens_gateway import validation
 from framelens_gateway.aliases import Aliases
 from framelens_gateway.catalog_writes import CatalogWrites, Embedded, rows_of
-from framelens_gateway.crops import CropStore
 from framelens_gateway.deadline import Deadline
 from framelens_gateway.errors import InvalidRequest, NotFound
 from framelens_gateway.filters import all_of, filter_expression, quoted
-from framelens_gateway.flushing import Flusher
 from framelens_gateway.gathering import all_or_first_failure
 from framelens_gateway.index import Collection, Index, Row
 from framelens_gateway.pages import page_token, position_of
-from framelens_gateway.recognizer import Box, Recognizer
+from framelens_gateway.recognizer import Box
 from framelens_gateway.routing import Route
 
 _PAGE_KIND = "products"
@@ -26,18 +24,8 @@ _PAGE_KIND = "products"
 class Catalog:
     """Adds, deletes and lists products; knows neither gRPC nor HTTP."""
 
-    def __init__(
-        self,
-        recognizer: Recognizer,
-        aliases: Aliases,
-        index: Index,
-        crops: CropStore,
-        flusher: Flusher,
-        max_picture_bytes: int,
-    ) -> None:
-        self._aliases = aliases
-        self._index = index
-        self._writes = CatalogWrites(recognizer, aliases, index, crops, flusher, max_picture_bytes)
+    def __init__(self, aliases: Aliases, index: Index, writes: CatalogWrites) -> None:
+        self._aliases, self._index, self._writes = aliases, index, writes
 
     async def close(self) -> None:
         """Waits for the writes whose callers have gone."""

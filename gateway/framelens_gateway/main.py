@@ -16,6 +16,7 @@ from framelens_gateway.admission import Admission
 from framelens_gateway.aliases import Aliases
 from framelens_gateway.calls import Calls
 from framelens_gateway.catalog import Catalog
+from framelens_gateway.catalog_writes import CatalogWrites
 from framelens_gateway.crops import CropStore
 from framelens_gateway.flushing import Flusher
 from framelens_gateway.grpc_server import grpc_server
@@ -114,8 +115,8 @@ def _calls(
     )
     trials = Trials(search_with(live), Candidates(live, index, recognizer), search_with, limits, metrics.trials)
     crops = CropStore(settings.crops_dir)
-    catalog = Catalog(recognizer, aliases, index, crops, flusher, settings.max_picture_bytes)
-    return Calls(settings, TriedSearch(trials), catalog, trials, admission, metrics)
+    writes = CatalogWrites(recognizer, aliases, index, crops, flusher, settings.max_picture_bytes)
+    return Calls(settings, TriedSearch(trials), Catalog(aliases, index, writes), trials, admission, metrics)
 
 
 class _UvicornServer(uvicorn.Server):

@@ -16,6 +16,7 @@ from framelens_gateway.admission import Admission
 from framelens_gateway.aliases import Aliases
 from framelens_gateway.calls import Calls
 from framelens_gateway.catalog import Catalog
+from framelens_gateway.catalog_writes import CatalogWrites
 from framelens_gateway.crops import CropStore
 from framelens_gateway.deadline import Deadline
 from framelens_gateway.flushing import Flusher
@@ -93,7 +94,7 @@ async def catalog(
     index: FakeIndex, recognizer: FakeRecognizer, aliases: Aliases, crops: CropStore
 ) -> AsyncIterator[Catalog]:
     flusher = Flusher(index, 60)
-    yield Catalog(recognizer, aliases, index, crops, flusher, MAX_PICTURE_BYTES)
+    yield Catalog(aliases, index, CatalogWrites(recognizer, aliases, index, crops, flusher, MAX_PICTURE_BYTES))
     index.faults.clear()
     await flusher.close()
 

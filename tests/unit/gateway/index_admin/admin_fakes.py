@@ -13,6 +13,7 @@ from framelens_client.reasons import Reason
 from framelens_client.v1 import framelens_pb2 as pb
 from framelens_gateway.aliases import Aliases
 from framelens_gateway.catalog import Catalog
+from framelens_gateway.catalog_writes import CatalogWrites
 from framelens_gateway.crops import CropStore
 from framelens_gateway.deadline import Deadline
 from framelens_gateway.flushing import Flusher
@@ -194,13 +195,15 @@ class World:
         self.crops = CropStore(folder / "crops")
         self.progress = Silence()
         self.flushers = [Flusher(self.index, 60) for _ in range(2)]
-        self.gateways = [
-            Catalog(self.recognizer, Aliases(self.index, self.recognizer, SPACE), self.index, self.crops, each, 2048)
-            for each in self.flushers
-        ]
+        self.gateways = [self._gateway(each) for each in self.flushers]
         # The pictures of each product that is stored; products that are being written are unsettled.
         self.stored: dict[str, tuple[bytes, ...]] = {}
         self.unsettled: set[str] = set()
+
+    def _gateway(self, flusher: Flusher) -> Catalog:
+        aliases = Aliases(self.index, self.recognizer, SPACE)
+        writes = CatalogWrites(self.recognizer, aliases, self.index, self.crops, flusher, 2048)
+        return Catalog(aliases, self.index, writes)
 
     async def store(self, product: str, *pictures: bytes, gateway: int = 0) -> None:
         self.unsettled.add(product)
