@@ -52,12 +52,18 @@ class Ranking:
             limit = min(limit * 4, _MAX_HITS)
 
     async def _beyond(self, wanted: Wanted, vector: Vector, hits: list[Hit], best: list[Hit]) -> list[Hit]:
-        """Where the index answers no more hits at once: what follows them, without the products that are found."""
-        while _may_miss(hits, best, wanted, _MAX_HITS):
+        """Where the index answers no more hits at once: what follows them, without the products that are found.
+
+        It ends once there are as many as are needed, though others may score the same as the last: any number of
+        products can share a picture. So equals that come together are in the order of ids, and those of a later
+        answer after those of an earlier one, which every page asks for alike.
+        """
+        while len(best) < wanted.needed and _may_miss(hits, best, wanted, _MAX_HITS):
             wanted.deadline.remaining("search")
             others = none_of("product_id", (hit.row["product_id"] for hit in best))
             (hits,) = await self._search(wanted, all_of(wanted.expression, others), _MAX_HITS, [vector])
-            (best,) = await _ranked([[*best, *hits]], wanted)
+            (more,) = await _ranked([hits], wanted)
+            best = sorted([*best, *more], key=score, reverse=True)
         return best
 
     async def _search(self, wanted: Wanted, expression: str, limit: int, vectors: Sequence[Vector]) -> list[list[Hit]]:

@@ -1,6 +1,7 @@
 """Recognise, route, search, dedupe, rank and page, over fakes at the two seams."""
 
 import asyncio
+import hashlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -186,6 +187,45 @@ async def test_equal_scores_page_without_gap_or_repeat(
     monkeypatch.setattr(index, "search", jumbled)
     pages = await all_pages(search, recognizer, 10)
     assert pages == [[f"p{n:02}" for n in range(start, start + 10)] for start in range(0, 40, 10)]
+
+
+@pytest.fixture
+def scattered(index: FakeIndex, monkeypatch: pytest.MonkeyPatch) -> FakeIndex:
+    """Answers equals in an order that has nothing to do with their ids, the same every time."""
+
+    def drawn(product_id: str) -> bytes:
+        return hashlib.sha256(product_id.encode()).digest()
+
+    async def search(collection: str, vectors: list[Vector], limit: int, expression: str, timeout_s: float) -> Any:
+        found = await FakeIndex.search(index, collection, vectors, 100_000, expression)
+        return [sorted(hits, key=lambda hit: (-hit.score, drawn(hit.row["product_id"])))[:limit] for hits in found]
+
+    monkeypatch.setattr(index, "search", search)
+    return index
+
+
+async def test_any_number_of_products_may_share_a_picture(
+    search: VisualSearch, recognizer: FakeRecognizer, scattered: FakeIndex
+) -> None:
+    scattered.add(product_row("best", vector=embedding(b"cup")))
+    scattered.add(*(product_row(f"p{n:04}", vector=near(b"cup", 0.3)) for n in range(2500)))
+    answer = await region(search, top_k=10)
+    assert len(scattered.of("search")) == 4
+    assert ids(answer.matches) == ["best", *sorted(ids(answer.matches)[1:])]
+    pages = await all_pages(search, recognizer, 100)
+    assert pages[0][:10] == ids(answer.matches)
+    assert [len(set(page)) for page in pages] == [100] * 10
+    assert len(set(sum(pages, []))) == 1000
+
+
+async def test_equals_that_come_in_several_answers_page_without_gap_or_repeat(
+    search: VisualSearch, recognizer: FakeRecognizer, scattered: FakeIndex
+) -> None:
+    """Of 16 pictures each, so that one answer holds 64 products: a later one's must not come between an earlier's."""
+    scattered.add(*(product_row(f"p{n:03}", k, near(b"cup", 0.3)) for n in range(100) for k in range(16)))
+    pages = await all_pages(search, recognizer, 25)
+    assert [len(page) for page in pages] == [25] * 4
+    assert sorted(sum(pages, [])) == [f"p{n:03}" for n in range(100)]
 
 
 async def test_pages_end_at_a_thousand(search: VisualSearch, index: FakeIndex) -> None:
