@@ -129,7 +129,7 @@ def product(upsert: pb.ProductUpsert) -> None:
     """Raises InvalidRequest with reason INVALID_PRODUCT; the id stands beside its message in the result."""
     wanted = upsert.product
     product_id(wanted.id, Reason.INVALID_PRODUCT)
-    for name in ("title", "url", "merchant", "category"):
+    for name in ("title", "url", "merchant", "category", "currency"):
         _check_text(name, getattr(wanted, name), FIELD_BYTES[name], Reason.INVALID_PRODUCT)
     if wanted.HasField("price") and not 0 <= wanted.price <= _MAX_PRICE:
         raise InvalidRequest(f"price {wanted.price:g} is not in 0..{_MAX_PRICE:g}", Reason.INVALID_PRODUCT)

@@ -185,6 +185,7 @@ def test_products_within_bounds(fields: dict[str, Any]) -> None:
         {"currency": "EURO"},
         {"currency": "ÄÖÜ"},
         {"currency": "EUR\n"},
+        {"currency": "x" * 9},
     ],
 )
 def test_products_out_of_bounds(fields: dict[str, Any]) -> None:
@@ -194,6 +195,12 @@ def test_products_out_of_bounds(fields: dict[str, Any]) -> None:
 def test_a_fault_of_a_product_leaves_the_id_to_its_result() -> None:
     for wrong in ({"currency": "euro"}, {"price": -1.0}, {"title": "x" * 100_000}):
         assert "sku-7" not in refusal(validation.product, product(id="sku-7", **wrong)).message
+
+
+@pytest.mark.parametrize("name", ["id", "title", "url", "merchant", "category", "currency"])
+@pytest.mark.parametrize("character", ["x", "\x00", "\U000e0001"])
+def test_no_value_however_long_makes_a_long_message(name: str, character: str) -> None:
+    assert len(refusal(validation.product, product(**{name: character * 1_000_000})).message) < 100
 
 
 def test_a_region_that_is_missing_is_said_to_be_missing() -> None:
