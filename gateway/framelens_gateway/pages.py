@@ -31,6 +31,9 @@ def position_of(token: str, kind: str, position_type: type[Any]) -> Any:  # noqa
 def _read(token: str) -> Any:  # noqa: ANN401
     """What is in a token, None where it is none of ours."""
     try:
-        return json.loads(base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True))
+        found = json.loads(base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True))
+        # JSON may bring half characters, which no id has and nothing here can carry.
+        json.dumps(found, ensure_ascii=False).encode()
+        return found
     except (ValueError, RecursionError):
         return None

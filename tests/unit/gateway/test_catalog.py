@@ -333,7 +333,7 @@ async def test_lists_what_a_filter_asks_for(catalog: Catalog) -> None:
     assert await pages(catalog, 1, merchants=["none"]) == [[]]
 
 
-@pytest.mark.parametrize("position", ["a\nb", "x" * 257, 'a\x00"', ""])
+@pytest.mark.parametrize("position", ["a\nb", "x" * 257, 'a\x00"', "", "\ud800"])
 async def test_a_made_up_position_never_reaches_the_index(catalog: Catalog, index: FakeIndex, position: str) -> None:
     request = pb.ListProductsRequest(page_token=page_token("products", position))
     with pytest.raises(InvalidRequest) as refused:

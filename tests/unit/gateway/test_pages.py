@@ -53,6 +53,13 @@ def test_a_made_up_token_is_refused(made_up: str) -> None:
     assert refused.value.reason is Reason.INVALID_PAGE_TOKEN
 
 
+@pytest.mark.parametrize("position", ["\ud800", "a\udfff"])
+def test_half_a_character_is_refused(position: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        position_of(token(["products", position]), "products", str)
+    assert refused.value.reason is Reason.INVALID_PAGE_TOKEN
+
+
 def test_a_damaged_token_is_refused_or_still_a_number() -> None:
     chance = random.Random(1)
     whole = page_token("matches", 12345)
