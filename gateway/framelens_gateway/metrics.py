@@ -36,3 +36,19 @@ class Metrics:
         self.in_flight = Gauge("framelens_in_flight", "Admitted calls in flight", ["kind"], registry=self.registry)
         self.part_up = Gauge("framelens_part_up", "1 where a part answers", ["part"], registry=self.registry)
         self.trials = TrialMetrics(self.registry)
+        self.caches = CacheMetrics(self.registry)
+
+
+class CacheMetrics:
+    """How often an answer was given again."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._looked_up = Counter(
+            "framelens_cache_lookups",
+            "Recognitions and searches that were looked up: hit, miss, or joined to one in flight",
+            ["cache", "outcome"],
+            registry=registry,
+        )
+
+    def count(self, cache: str, outcome: str, times: int = 1) -> None:
+        self._looked_up.labels(cache, outcome).inc(times)

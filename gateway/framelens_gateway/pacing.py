@@ -1,0 +1,69 @@
+"""Refuses at once what could not be recognised before its caller's deadline: an early no beats a late one."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from framelens_gateway.deadline import Deadline
+from framelens_gateway.errors import DeadlineExceeded, Overloaded
+from framelens_gateway.recognizer import Recognition, Recognizer, RecognizerCall
+
+# Weight of the newest recognition in the running mean; what gets faster is believed sooner, for a mean that is too
+# high refuses those who would correct it.
+_NEWEST_SLOWER, _NEWEST_FASTER = 0.1, 0.3
+# What a recognition may take over its expectation, the search behind it included.
+_MARGIN = 1.25
+# Sooner than this the callers that were refused would come back all at once.
+_SHORTEST_RETRY_S = 0.02
+
+
+class PacedRecognizer:
+    """A Recognizer that knows how long a recognition takes behind those that are in flight.
+
+    Under load that time grows with their number, so it learns the time of each: latency over the number in flight.
+    """
+
+    def __init__(self, recognizer: Recognizer) -> None:
+        self._recognizer = recognizer
+        self._in_flight = 0
+        self._each_s = 0.0
+
+    async def recognize(self, call: RecognizerCall, deadline: Deadline) -> Recognition:
+        """Raises Overloaded where the deadline could not be kept, and what the recognizer raises."""
+        left_s = deadline.remaining("the wait for recognizer")
+        expected_s = self._each_s * (self._in_flight + 1) * _MARGIN
+        # One alone is always tried: it says how things stand now.
+        if self._in_flight and expected_s > left_s:
+            raise Overloaded(self._in_flight, max(expected_s - left_s, _SHORTEST_RETRY_S))
+        with self._timed():
+            return await self._recognizer.recognize(call, deadline)
+
+    async def embedding_size(self, embedder: str) -> int:
+        return await self._recognizer.embedding_size(embedder)
+
+    async def model_ready(self, model: str) -> bool:
+        return await self._recognizer.model_ready(model)
+
+    async def ready(self) -> bool:
+        return await self._recognizer.ready()
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        self._in_flight += 1
+        before, started = self._in_flight, time.monotonic()
+        try:
+            yield
+        except DeadlineExceeded:
+            self._learn((time.monotonic() - started) / before)
+            raise
+        else:
+            each_s = (time.monotonic() - started) / before
+            # One alone takes longer than each of several, so it can only tell that they are faster than thought.
+            if before > 1 or each_s < self._each_s or not self._each_s:
+                self._learn(each_s)
+        finally:
+            self._in_flight -= 1
+
+    def _learn(self, each_s: float) -> None:
+        weight = _NEWEST_FASTER if each_s < self._each_s else _NEWEST_SLOWER
+        self._each_s = self._each_s + weight * (each_s - self._each_s) if self._each_s else each_s
