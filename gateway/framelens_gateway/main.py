@@ -84,11 +84,13 @@ async def _serve_with(
     await grpc_face.start()
     http_task = asyncio.create_task(http_face.serve([http_socket]))
     watching = asyncio.create_task(health.watch())
+    sweeping = asyncio.create_task(CropStore(settings.crops_dir).sweep())
     stopping = asyncio.create_task(stop.wait())
     grpc_address, http_address = (host_port(settings.host, port) for port in (settings.grpc_port, settings.http_port))
     log.info("gRPC on %s, HTTP on %s", grpc_address, http_address)
     await asyncio.wait({stopping, http_task}, return_when=asyncio.FIRST_COMPLETED)
     watching.cancel()
+    sweeping.cancel()
     await health.stop_serving()
     http_face.should_exit = True
     await asyncio.gather(grpc_face.stop(settings.shutdown_grace_s), http_task)

@@ -47,6 +47,10 @@ class Gateway:
 
 @pytest.fixture
 def gateway(tmp_path: Path, milvus: MilvusLite) -> Iterator[Gateway]:
+    left = tmp_path / "crops" / "ab" / "tmpx1y2"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    os.utime(left, (0, 0))
     running = Gateway(tmp_path, milvus)
     running.wait()
     yield running
@@ -55,8 +59,11 @@ def gateway(tmp_path: Path, milvus: MilvusLite) -> Iterator[Gateway]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_serves_both_faces_names_what_is_away_and_stops_cleanly(gateway: Gateway, number: signal.Signals) -> None:
+def test_serves_both_faces_names_what_is_away_and_stops_cleanly(
+    gateway: Gateway, number: signal.Signals, tmp_path: Path
+) -> None:
     time.sleep(0.5)
+    assert list((tmp_path / "crops" / "ab").iterdir()) == [], "what a killed write left was not swept"
     ready = httpx.get(f"{gateway.http}/readyz")
     parts = ready.json()["parts"]
     assert (ready.status_code, parts["triton"], parts["milvus"]) == (503, False, True)
