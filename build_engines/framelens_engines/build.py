@@ -9,7 +9,7 @@ from time import perf_counter
 import onnx
 
 from framelens_engines.engine import BatchProfile, Recipe, new_record
-from framelens_engines.model_config import EmbedderShape, Shape
+from framelens_engines.model_config import EmbedderShape, Shape, description, expect_shape
 from framelens_engines.probe import probe
 from framelens_engines.progress import Reporter
 from framelens_engines.repository import EngineVersion, engine_file
@@ -35,7 +35,8 @@ def build_engine(plan: Plan, store: EngineStore, reporter: Reporter, *, again: b
     """The version that holds the plan's build: staged, if it is nowhere yet or is wanted `again`."""
     recipe = plan.recipe
     with store.building():
-        store.expect_shape(recipe.model, plan.shape)
+        for described in store.described(recipe.model):
+            expect_shape(described, plan.shape)
         if isinstance(plan.shape, EmbedderShape):
             store.expect_same_space(recipe)
         if not again and (existing := store.find(recipe.model, recipe.build)):
@@ -46,7 +47,8 @@ def build_engine(plan: Plan, store: EngineStore, reporter: Reporter, *, again: b
             reporter.say(f"{recipe.model}: converting {recipe.source.file} to {recipe.precision} {recipe.target}")
             onnx_sha256 = _write_engine(plan, folder)
             builder = f"framelens-engines {version('framelens-engines')}"
-            staged = store.stage(folder, plan.shape, new_record(recipe, builder, onnx_sha256, plan.profile))
+            record = new_record(recipe, builder, onnx_sha256, plan.profile)
+            staged = store.stage(folder, description(recipe.model, plan.shape), record)
     reporter.say(f"{staged.name} built and checked in {perf_counter() - started:.1f} s (build {recipe.build})")
     return staged
 

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from framelens_engines.check import expect_answers
-from framelens_engines.model_config import CONFIG, LABELS_FILE
 from framelens_engines.progress import Reporter
-from framelens_engines.repository import CANDIDATE_SUFFIX, EngineVersion
+from framelens_engines.repository import CANDIDATE_SUFFIX, CONFIG, LABELS_FILE, EngineVersion, candidate_name
 from framelens_engines.server import TritonServer
 from framelens_engines.store import EngineStore
 
@@ -20,22 +19,11 @@ _NAME_LINE = re.compile(r'^name:\s*".*"', re.MULTILINE)
 _WORKSPACE = ".candidate"
 
 
-def candidate_name(model: str) -> str:
-    return f"{model}{CANDIDATE_SUFFIX}"
-
-
-def candidate_version(store: EngineStore, model: str) -> int | None:
-    """The number of the version that is the model's candidate on disk."""
-    folder = store.published.root / candidate_name(model)
-    numbers = [int(path.name) for path in folder.iterdir() if path.name.isdecimal()] if folder.is_dir() else []
-    return max(numbers, default=None)
-
-
 def load_candidate(
     store: EngineStore, version: EngineVersion, servers: Sequence[TritonServer], reporter: Reporter
 ) -> None:
     """Each server loads it and answers its golden queries; where one fails, no server keeps it. Raises EngineError."""
-    if candidate_version(store, version.model) not in (None, version.version):
+    if store.candidate(version.model) not in (None, version.version):
         drop_candidate(store, version.model, servers)
     _lay_out(store, version)
     try:

@@ -5,8 +5,9 @@ NMS is not in the graph: at most 100 candidates leave it, and what suppresses th
 
 from dataclasses import dataclass
 
-from framelens_engines.contract import BOXES, CANDIDATES, LABELS
+from framelens_engines.contract import CANDIDATES
 from framelens_engines.onnx_graph import INT32, GraphBuilder
+from framelens_engines.tensors import BOXES, LABELS
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from framelens_engines.contract import BUILD
 from framelens_engines.errors import SwapError
 from framelens_engines.evaluation.golden import GOLDEN_FILE, difference, read_golden
 from framelens_engines.model_config import read_shape
-from framelens_engines.probe import probe_pictures
+from framelens_engines.probe_pictures import probe_pictures
 from framelens_engines.repository import EngineVersion
 from framelens_engines.server import TritonServer
+from framelens_engines.tensors import BUILD
 
 
 def expect_answers(server: TritonServer, model: str, version: EngineVersion) -> None:

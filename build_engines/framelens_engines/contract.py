@@ -10,11 +10,8 @@ import numpy as np
 import onnx
 
 from framelens_engines.onnx_graph import FLOAT, INT32, UINT8, GraphBuilder, Port
+from framelens_engines.tensors import BOXES, BUILD, EMBEDDING, IMAGES, LABELS, SCORES
 
-IMAGES = "images"
-BUILD = "build"
-BOXES, SCORES, LABELS = "boxes", "scores", "labels"
-EMBEDDING = "embedding"
 CANDIDATES = 100
 
 

@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Sequence
 from enum import StrEnum
 
-from framelens_engines.candidate_model import candidate_version
 from framelens_engines.errors import SwapError
 from framelens_engines.repository import EngineVersion
 from framelens_engines.store import EngineStore
@@ -27,7 +26,7 @@ def state_of(store: EngineStore, version: EngineVersion) -> State:
         numbers = [each.version for each in store.published.versions(version.model)]
         place = numbers[::-1].index(version.version)
         return (State.SERVING, State.WAY_BACK, State.SUPERSEDED)[min(place, 2)]
-    if candidate_version(store, version.model) == version.version:
+    if store.candidate(version.model) == version.version:
         return State.CANDIDATE
     if version.record.passed:
         return State.VALIDATED

@@ -25,8 +25,9 @@ from onnxruntime.quantization.calibrate import (
 )
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-from framelens_engines.contract import IMAGES
+from framelens_engines.bars import steps_bar
 from framelens_engines.progress import Reporter
+from framelens_engines.tensors import IMAGES
 from framelens_triton.onnx_session import onnx_session
 
 # Clips are taken along so that they vanish: a convolution's output is then rounded once, in the range that is left.
@@ -61,7 +62,7 @@ def quantised(
     engine = _with_qdq(network, _ranges(network, inputs), symmetric=symmetric)
     sample = inputs[:: max(1, len(inputs) // _BIAS_SAMPLE)]
     wanted = _channel_means(model, network, list(network.convolutions.values()), sample)
-    with reporter.steps("quantising", len(network.convolutions)) as advance:
+    with steps_bar(reporter, "quantising", len(network.convolutions)) as advance:
         for name, output in network.convolutions.items():
             (found,) = _channel_means(engine, network, [output], sample).values()
             _shift_bias(engine, name, wanted[output] - found)

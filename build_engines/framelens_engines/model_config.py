@@ -7,10 +7,9 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from framelens_engines.errors import RepositoryError
+from framelens_engines.repository import CONFIG, LABELS_FILE
 from framelens_triton.images.resize import Fit
 
-CONFIG = "config.pbtxt"
-LABELS_FILE = "labels.txt"
 # By this the gateway knows that a model is an embedding space.
 EMBEDDER_PREFIX = "embedder_"
 
@@ -50,6 +49,14 @@ _SCHEDULING = """\
 dynamic_batching { }
 instance_group [ { count: 1 kind: KIND_CPU } ]
 """
+
+
+def description(name: str, shape: Shape) -> dict[str, str]:
+    """The files beside a new model's versions, by name."""
+    texts = {CONFIG: render(name, shape)}
+    if isinstance(shape, DetectorShape):
+        texts[LABELS_FILE] = "\n".join(shape.labels) + "\n"
+    return texts
 
 
 def render(name: str, shape: Shape) -> str:
@@ -127,6 +134,14 @@ def read_shape(folder: Path) -> Shape:
         height, width, _ = dims["images"]
         return DetectorShape(height, width, tuple(labels), fit)
     raise RepositoryError(f"{folder} is neither a detector nor an embedder: its tensors are {sorted(dims)}")
+
+
+def expect_shape(folder: Path, shape: Shape) -> None:
+    """Raises RepositoryError if callers of the model in `folder` would see another shape."""
+    if found := differences(folder, shape):
+        raise RepositoryError(
+            f"{folder.name} exists in {folder.parent} with another shape; choose another name. " + "; ".join(found)
+        )
 
 
 def expect_backend(folder: Path, target: str) -> None:

@@ -6,15 +6,14 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 from onnx.helper import tensor_dtype_to_np_dtype
 
-from framelens_engines.contract import BOXES, BUILD, EMBEDDING, IMAGES, LABELS, SCORES, detector_ports, embedder_ports
+from framelens_engines.contract import detector_ports, embedder_ports
 from framelens_engines.errors import ProbeError
 from framelens_engines.model_config import DetectorShape, Shape
+from framelens_engines.probe_pictures import probe_pictures
+from framelens_engines.tensors import BOXES, BUILD, EMBEDDING, IMAGES, LABELS, SCORES, Answer
 from framelens_triton.onnx_session import onnx_session
-
-Answer = dict[str, NDArray[Any]]
 
 _BATCH = 3
 # A batch may be computed in another order of additions than a single picture; more than this is a different answer.
@@ -28,16 +27,6 @@ def open_session(model: Path | bytes) -> Any:  # noqa: ANN401
         return onnx_session(model, threads=0)
     except Exception as error:  # ONNX Runtime's errors share no base but this
         raise ProbeError(f"the engine does not load in ONNX Runtime {onnxruntime.__version__}: {error}") from error
-
-
-def probe_pictures(height: int, width: int) -> NDArray[np.uint8]:
-    """Three different pictures, always the same: noise, soft blobs, and a gradient, (3, height, width, 3)."""
-    random = np.random.default_rng(0)
-    noise = random.integers(0, 256, (height, width, 3))
-    blobs = np.kron(random.integers(0, 256, (8, 8, 3)), np.ones((-(-height // 8), -(-width // 8), 1)))[:height, :width]
-    gradient = np.linspace(0, 255, height)[:, None, None] * np.linspace(0.2, 1, width)[None, :, None] * np.ones(3)
-    pictures: NDArray[np.uint8] = np.stack([noise, blobs, gradient]).astype(np.uint8)
-    return pictures
 
 
 def probe(engine: Path, shape: Shape, build: int) -> None:

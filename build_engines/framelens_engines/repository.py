@@ -2,13 +2,15 @@
 
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from framelens_engines.engine import ENGINE_JSON, EngineRecord, read_record
 from framelens_engines.errors import RepositoryError
-from framelens_engines.model_config import CONFIG, LABELS_FILE, DetectorShape, Shape, differences, render
 
+CONFIG = "config.pbtxt"
+LABELS_FILE = "labels.txt"
 # A model of this name holds one version beside the serving one, to be tried; the gateway knows it by this name too.
 CANDIDATE_SUFFIX = "__candidate"
 _FILE_OF_TARGET = {"onnxruntime": "model.onnx", "tensorrt": "model.plan"}
@@ -57,20 +59,12 @@ class VersionRepository:
         """Every version number in use, lowest first, whatever its folder holds."""
         return [number for number, _ in self._numbered(model)]
 
-    def expect_shape(self, model: str, shape: Shape) -> None:
-        """Raises RepositoryError if a model of that name exists and its callers would see another shape."""
-        folder = self.root / model
-        if folder.exists() and (found := differences(folder, shape)):
-            raise RepositoryError(
-                f"{model} exists in {self.root} with another shape; choose another name. " + "; ".join(found)
-            )
-
-    def add(self, prepared: Path, number: int, shape: Shape, record: EngineRecord) -> EngineVersion:
-        """Completes a prepared folder with engine.json and renames it in."""
+    def add(self, prepared: Path, number: int, description: Mapping[str, str], record: EngineRecord) -> EngineVersion:
+        """Completes a prepared folder with engine.json and renames it in; `description` is for a model without any."""
         model_folder = self.root / record.model
         write_record(prepared, record)
         if not self.numbers(record.model):
-            _describe_model(model_folder, record.model, shape)
+            _describe_model(model_folder, description)
         _sync_tree(prepared)
         prepared.rename(model_folder / str(number))
         _sync(model_folder)
@@ -117,6 +111,10 @@ class VersionRepository:
         return sorted((int(path.name), path) for path in folder.iterdir() if path.is_dir() and path.name.isdecimal())
 
 
+def candidate_name(model: str) -> str:
+    return f"{model}{CANDIDATE_SUFFIX}"
+
+
 def engine_file(folder: Path, target: str) -> Path:
     """Where Triton looks for the engine in a version folder."""
     return folder / _FILE_OF_TARGET[target]
@@ -144,13 +142,9 @@ def _complete_record(folder: Path) -> EngineRecord:
     return record
 
 
-def _describe_model(folder: Path, model: str, shape: Shape) -> None:
-    """Writes config.pbtxt and labels.txt."""
+def _describe_model(folder: Path, description: Mapping[str, str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    texts = {CONFIG: render(model, shape)}
-    if isinstance(shape, DetectorShape):
-        texts[LABELS_FILE] = "\n".join(shape.labels) + "\n"
-    for name, text in texts.items():
+    for name, text in description.items():
         replace_text(folder / name, text)
 
 

@@ -3,17 +3,14 @@
 import time
 import urllib.request
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tritonclient.grpc import InferenceServerClient, InferInput
 from tritonclient.utils import InferenceServerException
 
-from framelens_engines.contract import IMAGES
 from framelens_engines.errors import ServerError
-
-Answer = dict[str, NDArray[Any]]
+from framelens_engines.tensors import IMAGES, Answer
 
 _READY = "READY"
 # Loading a plan on a busy machine takes its time; an answer does not.

@@ -18,6 +18,7 @@ from framelens_engines.errors import ConversionError
 from framelens_engines.graphdef import Node, read_nodes
 from framelens_engines.onnx_graph import GraphBuilder
 from framelens_engines.ssd_anchors import ssd_anchors
+from framelens_engines.tensors import SCORES
 
 INPUT_SIZE = 300
 CLASSES = 90  # COCO's label ids 1..90; the network's class 0 is background
@@ -43,7 +44,7 @@ def convert(graph: bytes, build: int) -> onnx.ModelProto:
     builder = GraphBuilder()
     predictions = write_predictions(builder, read_nodes(graph))
     chosen = candidates.select_candidates(builder, predictions.logits)
-    builder.node("Sigmoid", chosen.best, output=contract.SCORES)
+    builder.node("Sigmoid", chosen.best, output=SCORES)
     candidates.write_labels(builder, chosen)
     candidates.write_boxes(builder, _decode(builder, predictions, chosen.positions), candidates.BoxFormat("cycxhw"))
     contract.write_build(builder, build)

@@ -7,14 +7,13 @@ retired it goes back to the staged ones by a rename. Its number never changes an
 import fcntl
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from framelens_engines.engine import EngineRecord, Recipe
 from framelens_engines.errors import RepositoryError
-from framelens_engines.model_config import Shape
-from framelens_engines.repository import EngineVersion, VersionRepository, replace_text
+from framelens_engines.repository import EngineVersion, VersionRepository, candidate_name, replace_text
 
 _WORKSPACES = ".building"
 _MOVING = ".moving"
@@ -51,11 +50,15 @@ class EngineStore:
     def find(self, model: str, build: int) -> EngineVersion | None:
         return next((version for version in self.versions(model) if version.record.build == build), None)
 
-    def expect_shape(self, model: str, shape: Shape) -> None:
-        """Raises RepositoryError if a model of that name exists and its callers would see another shape."""
-        self.published.expect_shape(model, shape)
-        if self.staged.numbers(model):
-            self.staged.expect_shape(model, shape)
+    def candidate(self, model: str) -> int | None:
+        """The number of the version that is the model's candidate on disk."""
+        return max(self.published.numbers(candidate_name(model)), default=None)
+
+    def described(self, model: str) -> list[Path]:
+        """The folders that say what callers of a model see, in the places where it is."""
+        published = self.published.root / model
+        staged = [self.staged.root / model] if self.staged.numbers(model) else []
+        return [published, *staged] if published.exists() else staged
 
     def expect_same_space(self, recipe: Recipe) -> None:
         """Raises RepositoryError if other weights made the model's versions: vectors of two spaces do not compare."""
@@ -69,14 +72,13 @@ class EngineStore:
     def is_published(self, version: EngineVersion) -> bool:
         return version.folder.parent.parent == self.published.root
 
-    def stage(self, prepared: Path, shape: Shape, record: EngineRecord) -> EngineVersion:
+    def stage(self, prepared: Path, description: Mapping[str, str], record: EngineRecord) -> EngineVersion:
         """Gives a prepared version the next number and renames it in among the staged ones."""
-        self.expect_shape(record.model, shape)
         number = max(self._last_number(record.model), *self.published.numbers(record.model), 0) + 1
         last = self.staged.root / record.model / _LAST_NUMBER
         last.parent.mkdir(parents=True, exist_ok=True)
         replace_text(last, str(number))
-        return self.staged.add(prepared, number, shape, record)
+        return self.staged.add(prepared, number, description, record)
 
     def _last_number(self, model: str) -> int:
         """The highest that was ever given here: a number that meant one build never comes to mean another."""

@@ -5,9 +5,9 @@ from types import ModuleType
 
 import onnx
 
-from framelens_engines.contract import IMAGES
 from framelens_engines.engine import BatchProfile
 from framelens_engines.errors import ConversionError
+from framelens_engines.tensors import IMAGES
 
 _BUILDERS = ("tensorrt", "tensorrt_rtx")
 

@@ -15,7 +15,9 @@ from onnx import TensorProto, external_data_helper
 from framelens_engines.contract import Normalisation
 from framelens_engines.dynamic_batch import free_batch
 from framelens_engines.errors import ProbeError, RefusedModelError
-from framelens_engines.probe import Answer, open_session, probe_pictures, run
+from framelens_engines.probe import open_session, run
+from framelens_engines.probe_pictures import probe_pictures
+from framelens_engines.tensors import Answer
 
 # The nodes around the network are written in its own opset; before 13, Split and others took other arguments.
 _OLDEST_OPSET = 13

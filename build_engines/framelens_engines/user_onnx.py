@@ -15,6 +15,7 @@ from framelens_engines.engine import Recipe, Source
 from framelens_engines.errors import RefusedModelError
 from framelens_engines.model_config import DetectorShape, EmbedderShape
 from framelens_engines.onnx_graph import FLOAT, GraphBuilder, Port
+from framelens_engines.tensors import SCORES
 from framelens_engines.user_model import PictureInput, UserModel, read_user_model, select_outputs
 from framelens_triton.images.resize import Fit
 
@@ -172,7 +173,7 @@ def _write_detections(
         scores = _slice(builder, scores, 1, output.classes)
     best = candidates.select_candidates(builder, scores)
     activated = builder.node("Sigmoid", best.best) if output.activation == "sigmoid" else best.best
-    builder.node("Clip", activated, builder.floats(0.0), builder.floats(1.0), output=contract.SCORES)
+    builder.node("Clip", activated, builder.floats(0.0), builder.floats(1.0), output=SCORES)
     candidates.write_labels(builder, best)
     size = (picture.height, picture.width) if output.boxes_in_pixels else None
     gathered = candidates.gather_candidates(builder, boxes, best.positions)

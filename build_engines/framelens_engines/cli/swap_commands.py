@@ -4,19 +4,14 @@ import json
 
 import click
 
-from framelens_engines.candidate_model import (
-    candidate_name,
-    candidate_version,
-    drop_candidate,
-    drop_recognizer,
-    load_candidate,
-    load_recognizer,
-)
-from framelens_engines.cli.options import JSON, connected, server_options, store_options
+from framelens_engines.candidate_model import drop_candidate, drop_recognizer, load_candidate, load_recognizer
+from framelens_engines.cli.options import JSON, store_options
+from framelens_engines.cli.server_options import connected, server_options
 from framelens_engines.housekeeping import collect_garbage
 from framelens_engines.housekeeping import retire as retire_version
 from framelens_engines.memory import expect_memory
 from framelens_engines.progress import Reporter
+from framelens_engines.repository import candidate_name
 from framelens_engines.server import ServerAddress
 from framelens_engines.store import EngineStore
 from framelens_engines.swap import Swap
@@ -42,7 +37,7 @@ def candidate(version: str, store: EngineStore, addresses: list[ServerAddress], 
                 reporter.say(expect_memory(server, chosen))
             load_candidate(store, chosen, servers, reporter)
             load_recognizer(store, servers, reporter)
-    answer = {"candidate": candidate_name(model), "version": candidate_version(store, model)}
+    answer = {"candidate": candidate_name(model), "version": store.candidate(model)}
     click.echo(json.dumps(answer) if as_json else _sentence(answer))
 
 

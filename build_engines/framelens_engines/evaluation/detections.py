@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from framelens_engines.contract import BOXES, LABELS, SCORES
 from framelens_engines.errors import ProbeError
 from framelens_engines.evaluation.engines import OpenEngine
 from framelens_engines.evaluation.pictures import Frame, chunks
 from framelens_engines.model_config import DetectorShape
-from framelens_engines.probe import Answer
+from framelens_engines.tensors import BOXES, LABELS, SCORES, Answer
 from framelens_triton.images.decode import Limits, Picture, decode
 from framelens_triton.images.nms import iou_with, nms
 from framelens_triton.images.resize import Pixels, Placement, frame_to_input

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from framelens_engines.contract import EMBEDDING
 from framelens_engines.errors import EngineError
 from framelens_engines.evaluation.crops import Crop
 from framelens_engines.evaluation.engines import OpenEngine
 from framelens_engines.evaluation.pictures import chunks
 from framelens_engines.evaluation.report import EmbedderAgreement, Recall
+from framelens_engines.tensors import EMBEDDING
 
 Vectors = NDArray[np.float32]
 Ranks = NDArray[np.intp]

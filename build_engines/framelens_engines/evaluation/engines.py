@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from framelens_engines.contract import IMAGES
 from framelens_engines.engine import ENGINE_JSON, EngineRecord, read_record
 from framelens_engines.errors import EngineError, ProbeError
 from framelens_engines.model_config import Shape, read_shape
-from framelens_engines.probe import Answer, run
+from framelens_engines.probe import run
 from framelens_engines.repository import engine_file
+from framelens_engines.tensors import IMAGES, Answer
 from framelens_triton.models import ModelRepository
 from framelens_triton.onnx_session import onnx_session
 

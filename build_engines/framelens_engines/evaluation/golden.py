@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from framelens_engines.contract import BOXES, BUILD, EMBEDDING, LABELS, SCORES
 from framelens_engines.errors import RepositoryError
-from framelens_engines.probe import Answer
+from framelens_engines.tensors import BOXES, BUILD, EMBEDDING, LABELS, SCORES, Answer
 from framelens_triton.images.nms import iou_with
 
 GOLDEN_FILE = "golden.npz"

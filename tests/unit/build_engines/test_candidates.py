@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from framelens_engines import candidates
-from framelens_engines.contract import BOXES, LABELS, SCORES
 from framelens_engines.onnx_graph import FLOAT, INT32, GraphBuilder, Port
 from framelens_engines.probe import open_session, run
+from framelens_engines.tensors import BOXES, LABELS, SCORES
 
 
 @pytest.mark.parametrize(

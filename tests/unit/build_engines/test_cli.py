@@ -3,6 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -98,6 +99,32 @@ def test_a_refusal_is_one_sentence_and_exit_code_1(
     assert error.startswith("framelens-engines: ")
     assert "is not an ONNX file" in error
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("command", "unneeded"),
+    [
+        ("list", {"onnx", "onnxruntime", "tritonclient", "numpy"}),
+        ("publish", {"onnx", "onnxruntime", "rich"}),
+        ("rollback", {"onnx", "onnxruntime", "rich"}),
+    ],
+)
+def test_a_command_that_changes_what_serves_does_not_load_what_builds(command: str, unneeded: set[str]) -> None:
+    code = "import sys; from framelens_engines.cli import cli; cli(sys.argv[1:], standalone_mode=False)"
+    told = f"{code}; print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", told, command, "--help"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("Usage: ")
+    assert unneeded & set(done.stderr.split()) == set()
+
+
+def test_help_names_every_command_and_each_has_its_own() -> None:
+    overview = _run("--help").stdout
+    commands = cli.list_commands(click.Context(cli))
+    assert len(commands) == 14
+    for command in commands:
+        assert f"\n  {command} " in overview
+        assert _run(command, "--help").exit_code == 0
+    assert _run("unknown").exit_code == 2
 
 
 def test_the_command_lists_the_default_engines(default_engines: dict[str, EngineVersion]) -> None:

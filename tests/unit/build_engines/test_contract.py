@@ -4,6 +4,7 @@ import pytest
 from framelens_engines import contract
 from framelens_engines.onnx_graph import FLOAT, INT32, GraphBuilder, Port
 from framelens_engines.probe import open_session, run
+from framelens_engines.tensors import BUILD, EMBEDDING
 
 from .conftest import Pictures
 
@@ -27,7 +28,7 @@ def test_normalisation_in_the_graph_is_that_by_hand(picture: Pictures, *, bgr: b
 def test_every_picture_of_a_batch_gets_the_build() -> None:
     builder = GraphBuilder()
     contract.write_build(builder, 2**31 - 1)
-    model = builder.model("b", [contract.images_port(4, 4)], [Port(contract.BUILD, INT32, (None, 1))])
+    model = builder.model("b", [contract.images_port(4, 4)], [Port(BUILD, INT32, (None, 1))])
     session = open_session(model.SerializeToString())
     for batch in (1, 7):
         build = run(session, {"images": np.zeros((batch, 4, 4, 3), np.uint8)})["build"]
@@ -40,7 +41,7 @@ def test_an_embedding_of_nothing_is_finite(opset: int) -> None:
     builder = GraphBuilder(opset)
     contract.write_embedding(builder, "feature")
     port = Port("feature", FLOAT, (None, 2))
-    model = builder.model("e", [port], [Port(contract.EMBEDDING, FLOAT, (None, 2))])
+    model = builder.model("e", [port], [Port(EMBEDDING, FLOAT, (None, 2))])
     values = np.array([[3, 4], [0, 0]], np.float32)
     answer = run(open_session(model.SerializeToString()), {"feature": values})["embedding"]
     assert np.allclose(answer, [[0.6, 0.8], [0, 0]])

@@ -4,12 +4,12 @@ from time import perf_counter
 import numpy as np
 import pytest
 
-from framelens_engines.contract import BUILD, IMAGES
 from framelens_engines.defaults import build_defaults
 from framelens_engines.probe import open_session, run
 from framelens_engines.progress import Reporter
 from framelens_engines.repository import EngineVersion
 from framelens_engines.store import EngineStore
+from framelens_engines.tensors import BUILD, IMAGES
 from framelens_engines.wheels import sha256_of
 
 from .conftest import REPO

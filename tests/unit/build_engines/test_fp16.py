@@ -1,10 +1,10 @@
 import numpy as np
 import onnx
 
-from framelens_engines.contract import BUILD, EMBEDDING, IMAGES
 from framelens_engines.fp16 import halved
 from framelens_engines.probe import open_session, run
 from framelens_engines.repository import EngineVersion
+from framelens_engines.tensors import BUILD, EMBEDDING, IMAGES
 
 from .conftest import Pictures
 

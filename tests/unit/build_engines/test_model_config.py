@@ -6,7 +6,8 @@ import pytest
 
 from framelens_engines.coco import LABELS
 from framelens_engines.errors import RepositoryError
-from framelens_engines.model_config import CONFIG, LABELS_FILE, DetectorShape, EmbedderShape, Shape, differences, render
+from framelens_engines.model_config import DetectorShape, EmbedderShape, Shape, differences, render
+from framelens_engines.repository import CONFIG, LABELS_FILE
 from framelens_triton.images.resize import Fit
 
 from .conftest import REPO

@@ -6,7 +6,8 @@ import pytest
 
 from framelens_engines.errors import ProbeError
 from framelens_engines.model_config import DetectorShape, EmbedderShape, Shape
-from framelens_engines.probe import open_session, probe, probe_pictures
+from framelens_engines.probe import open_session, probe
+from framelens_engines.probe_pictures import probe_pictures
 from framelens_triton.images.resize import Fit
 
 BUILD = 7

@@ -15,9 +15,10 @@ from framelens_engines.coco import LABELS
 from framelens_engines.errors import ConversionError
 from framelens_engines.graphdef import read_nodes
 from framelens_engines.onnx_graph import FLOAT, GraphBuilder, Port
-from framelens_engines.probe import Answer, open_session, run
+from framelens_engines.probe import open_session, run
 from framelens_engines.progress import Reporter
 from framelens_engines.repository import EngineVersion
+from framelens_engines.tensors import Answer
 from framelens_engines.wheels import SSD_MOBILENET_V2, SSD_MOBILENET_V2_OPENCV_GRAPH, read_member
 
 from .conftest import Pictures

@@ -6,7 +6,7 @@ import pytest
 
 from framelens_engines.engine import Recipe, Source, new_record
 from framelens_engines.errors import RepositoryError
-from framelens_engines.model_config import DetectorShape, EmbedderShape, Shape, read_shape
+from framelens_engines.model_config import DetectorShape, EmbedderShape, Shape, description, expect_shape, read_shape
 from framelens_engines.repository import EngineVersion, engine_file
 from framelens_engines.store import EngineStore
 from framelens_triton.images.resize import Fit
@@ -24,7 +24,7 @@ def _recipe(model: str = "embedder_x", sha256: str = "a", precision: str = "fp32
 def _staged(store: EngineStore, recipe: Recipe, shape: Shape = SHAPE) -> EngineVersion:
     with store.building(), store.workspace(recipe.model) as folder:
         engine_file(folder, recipe.target).write_bytes(b"engine")
-        return store.stage(folder, shape, new_record(recipe, "test", "0"))
+        return store.stage(folder, description(recipe.model, shape), new_record(recipe, "test", "0"))
 
 
 def _published(store: EngineStore, recipe: Recipe, shape: Shape = SHAPE) -> EngineVersion:
@@ -142,12 +142,15 @@ def test_a_name_that_is_not_there_is_answered_with_those_that_are(store: EngineS
 
 def test_another_shape_under_the_same_name_is_refused(store: EngineStore) -> None:
     _published(store, _recipe())
-    before = _files(store.published.root)
-    with pytest.raises(
-        RepositoryError, match=r"with another shape.*embedding: is TYPE_FP32\[3\], would be TYPE_FP32\[4\]"
-    ):
-        _staged(store, _recipe(precision="int8"), EmbedderShape(8, 8, 4, Fit.STRETCH))
-    assert _files(store.published.root) == before
+    _staged(store, _recipe(precision="int8"))
+    folders = store.described("embedder_x")
+    assert folders == [store.published.root / "embedder_x", store.staged.root / "embedder_x"]
+    for folder in folders:
+        with pytest.raises(
+            RepositoryError, match=r"with another shape.*embedding: is TYPE_FP32\[3\], would be TYPE_FP32\[4\]"
+        ):
+            expect_shape(folder, EmbedderShape(8, 8, 4, Fit.STRETCH))
+    assert store.described("embedder_y") == []
 
 
 def test_a_shape_is_read_back_as_it_was_written(store: EngineStore) -> None:

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from framelens_engines import candidate_model, repository, store
-from framelens_engines.candidate_model import candidate_version, load_candidate
-from framelens_engines.contract import BUILD
+from framelens_engines.candidate_model import load_candidate
 from framelens_engines.engine import Recipe, Source, new_record
 from framelens_engines.errors import RepositoryError, ServerError, SwapError
 from framelens_engines.housekeeping import State, collect_garbage, retire, state_of
-from framelens_engines.model_config import EmbedderShape
+from framelens_engines.model_config import EmbedderShape, description
 from framelens_engines.progress import Reporter
 from framelens_engines.repository import EngineVersion, engine_file, write_record
 from framelens_engines.store import EngineStore
 from framelens_engines.swap import Swap
+from framelens_engines.tensors import BUILD
 from framelens_triton.images.resize import Fit
 
 MODEL = "embedder_x"
@@ -77,7 +77,7 @@ def stage(engines: EngineStore, precision: str, *, passed: bool | None = True) -
     )
     with engines.building(), engines.workspace(MODEL) as folder:
         engine_file(folder, "onnxruntime").write_bytes(b"engine")
-        version = engines.stage(folder, SHAPE, new_record(recipe, "test", "0"))
+        version = engines.stage(folder, description(MODEL, SHAPE), new_record(recipe, "test", "0"))
     if passed is not None:
         update = {"parity": {"passed": passed}, "memory_mib": 100.0}
         write_record(version.folder, version.record.model_copy(update=update))
@@ -104,7 +104,7 @@ def test_a_validated_version_is_served_and_the_one_before_is_the_way_back(
     published = swap.publish(stage(store, "int8").name)
     assert (published.name, server.loaded) == ("embedder_x/2", {MODEL: (2, published.record.build)})
     assert [state_of(store, version) for version in store.versions(MODEL)] == [State.WAY_BACK, State.SERVING]
-    assert candidate_version(store, MODEL) is None
+    assert store.candidate(MODEL) is None
     assert swap.rollback(MODEL).name == "embedder_x/1"
     assert server.serving(MODEL) == 1
     assert [state_of(store, version) for version in store.versions(MODEL)] == [State.SERVING, State.VALIDATED]
@@ -256,7 +256,7 @@ def test_publish_can_be_killed_at_every_step_and_repeated(
             server.restart()
         assert server.serving(MODEL) in (version.version, version.version - 1), step
         assert Swap(store, [server], QUIET).publish(version.name).version == server.serving(MODEL)
-        assert candidate_version(store, MODEL) is None
+        assert store.candidate(MODEL) is None
         assert server.loaded.keys() == {MODEL}
         if not killed:
             break
@@ -295,7 +295,7 @@ def test_a_candidate_stands_beside_and_is_replaced(store: EngineStore, server: S
     first, second = stage(store, "int8"), stage(store, "fp16")
     for version in (first, first, second):
         load_candidate(store, version, [server], QUIET)
-        assert server.serving("embedder_x__candidate") == candidate_version(store, MODEL) == version.version
+        assert server.serving("embedder_x__candidate") == store.candidate(MODEL) == version.version
         assert server.serving(MODEL) == 1
     assert store.models() == [MODEL]
     config = (server.root / "embedder_x__candidate" / "config.pbtxt").read_text()

@@ -9,11 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 from framelens_engines.build import Plan, build_engine
-from framelens_engines.contract import BOXES, BUILD, EMBEDDING, IMAGES, LABELS, SCORES
 from framelens_engines.errors import RefusedModelError, RepositoryError
-from framelens_engines.probe import Answer, open_session, run
+from framelens_engines.probe import open_session, run
 from framelens_engines.progress import Reporter
 from framelens_engines.store import EngineStore
+from framelens_engines.tensors import BOXES, BUILD, EMBEDDING, IMAGES, LABELS, SCORES, Answer
 from framelens_engines.user_onnx import DetectorOutput, detector_plan, embedder_plan
 from framelens_triton.images.resize import Fit
 
