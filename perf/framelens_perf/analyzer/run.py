@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from framelens_perf.analyzer.inputs import ModelInput, pictures, pixels, write_input
 from framelens_perf.analyzer.install import PerfAnalyzer
@@ -65,22 +66,19 @@ class SettledRunner:
 
 
 def _run(name: str, scenario: Scenario, bench: Bench, say: Say) -> ScenarioResult:
-    out = bench.out / name
-    out.mkdir(parents=True, exist_ok=True)
     parameters = {"embedder": scenario.embedder} if scenario.takes_pictures else {}
-    with connected(bench.address, scenario.model) as model:
+    # The input is megabytes, and the same from the same seed, so it is not kept beside the results.
+    with connected(bench.address, scenario.model) as model, TemporaryDirectory(prefix="framelens-analyze-") as scratch:
         model.check_ready()
         asked = _input(scenario, model, bench.pictures)
-        input_file = out / "input.json"
+        input_file = Path(scratch) / "input.json"
         write_input(asked, input_file)
         target = Target(bench.address, scenario.model, input_file, tuple(parameters.items()), scenario.shared_memory)
-        real = PerfAnalyzerRunner(bench.program, target, bench.effort, out)
+        real = PerfAnalyzerRunner(bench.program, target, bench.effort, bench.out / name)
         runner = SettledRunner(real, model, asked, parameters)
         measurement = Measurement(runner, bench.effort, lambda point: say(f"  {point_sentence(point)}"))
         measurement.sweep(_loads(scenario))
         slo = measurement.search(scenario.slo) if scenario.slo else None
-    # Tens of megabytes, and the same from the same seed.
-    input_file.unlink()
     points = tuple(measurement.points)
     return ScenarioResult(name, scenario.about, scenario.model, scenario.shared_memory, runner.engines, points, slo)
 

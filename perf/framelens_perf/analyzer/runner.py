@@ -36,7 +36,7 @@ class Effort:
         return max(self.window_s, self.requests / load.value) if load.open_loop else self.window_s
 
 
-FULL = Effort(window_s=2.0, requests=100, windows=6, attempts=3, slo_repeats=3)
+FULL = Effort(window_s=2.0, requests=50, windows=6, attempts=3, slo_repeats=3)
 QUICK = Effort(window_s=1.0, requests=20, windows=4, attempts=3, slo_repeats=1)
 
 

@@ -26,7 +26,7 @@ def test_an_open_loop_is_asynchronous() -> None:
 
 
 def test_a_window_holds_about_as_many_requests_at_every_rate() -> None:
-    assert "-p 20000 " in arguments(Load(5, open_loop=True))
+    assert "-p 10000 " in arguments(Load(5, open_loop=True))
     assert "-p 2000 " in arguments(Load(400, open_loop=True))
     assert "-p 2000 " in arguments(Load(5, open_loop=False))
 
