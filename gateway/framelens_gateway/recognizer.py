@@ -24,8 +24,18 @@ DETECTOR = "detector"
 # The order of the recognizer's `stages_ms`; its config.pbtxt says the same.
 STAGES = ("decode", "resize", "detect", "nms", "crop", "embed")
 _OUTPUTS = ("count", "boxes", "labels", "scores", "embeddings", "picture_size", "engines", "stages_ms", "error")
-# Triton restarts in seconds: look for it more often than gRPC's default of two minutes.
-_CHANNEL = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)]
+_CHANNEL = [
+    # Triton restarts in seconds: look for it more often than gRPC's default of two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    # A host that vanishes closes no connection. Pings are few, and only during calls: servers hang up on more.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 0),
+    # Unbounded, and not the 4 MB of gRPC: what Triton answers is bounded by what it was asked.
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+]
 _QUEUE_TIMEOUT = "Request timeout expired"
 # gRPC's own failures to connect.
 _NAMES_AN_ADDRESS = re.compile(r"\b(ipv4|ipv6|unix|dns):|DNS resolution")

@@ -14,6 +14,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import serialize_byte_tensor
 
 from framelens_client.reasons import Reason
+from framelens_gateway import recognizer as recognizer_module
 from framelens_gateway.deadline import Deadline
 from framelens_gateway.errors import DeadlineExceeded, InvalidRequest, Unavailable
 from framelens_gateway.recognizer import STAGES, Box, RecognizerCall, TritonRecognizer
@@ -118,6 +119,29 @@ async def test_regions_and_crops_are_asked_for(triton: Triton, soon: Deadline) -
     assert (await recognizer.recognize(call, soon)).objects[0].crop == b"jpeg"
     assert [each.name for each in fake.requests[0].inputs] == ["picture", "regions"]
     assert list(fake.requests[0].inputs[1].shape) == [1, 1, 4]
+
+
+async def test_an_answer_may_be_larger_than_grpc_lets_it_be(triton: Triton, soon: Deadline) -> None:
+    fake, recognizer = triton
+    fake.outputs = answer(crops=np.array([[b"x" * 5_000_000, b""]], object))
+    found = await recognizer.recognize(RecognizerCall(b"picture", "embedder_x", crops=True), soon)
+    assert len(found.objects[0].crop) == 5_000_000
+
+
+async def test_a_host_that_vanishes_is_noticed_by_pings_during_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[dict[str, int]] = []
+
+    def connect(address: str, channel_args: list[tuple[str, int]]) -> None:
+        made.append(dict(channel_args))
+
+    monkeypatch.setattr(recognizer_module, "InferenceServerClient", connect)
+    TritonRecognizer("127.0.0.1:1", 1000)
+    pings = {name: value for name, value in made[0].items() if "keepalive" in name}
+    assert pings == {
+        "grpc.keepalive_time_ms": 30_000,
+        "grpc.keepalive_timeout_ms": 10_000,
+        "grpc.keepalive_permit_without_calls": 0,
+    }
 
 
 async def test_a_candidate_is_asked_by_its_names(triton: Triton, soon: Deadline) -> None:
