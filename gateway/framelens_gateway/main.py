@@ -64,7 +64,9 @@ async def _serve(settings: GatewaySettings) -> None:
             settings.alias_ttl_s,
         )
         stack.push_async_callback(index.close)
-        recognizer = TritonRecognizer(settings.triton_address, settings.max_picture_pixels, settings.max_picture_bytes)
+        recognizer = TritonRecognizer(
+            settings.triton_address, settings.max_picture_pixels, settings.max_picture_bytes, settings.detector
+        )
         stack.push_async_callback(recognizer.close)
         flusher = Flusher(index, settings.flush_after_s)
         stack.push_async_callback(flusher.close)
@@ -103,7 +105,7 @@ def _calls(
 ) -> Calls:
     aliases = Aliases(index, recognizer, settings.default_space)
     admission = Admission(settings.max_in_flight)
-    live, routing = LiveServings(aliases), Routing.load(settings.routing_file)
+    live, routing = LiveServings(aliases, settings.detector), Routing.load(settings.routing_file)
 
     def search_with(servings: Servings) -> VisualSearch:
         # Each has a merger of its own: one bad vector fails a whole call to Milvus.
@@ -115,7 +117,8 @@ def _calls(
         max_load=settings.shadow_max_load,
         load=lambda: admission.in_flight / settings.max_in_flight,
     )
-    trials = Trials(search_with(live), Candidates(live, index, recognizer), search_with, limits, metrics.trials)
+    candidates = Candidates(live, index, recognizer, settings.detector)
+    trials = Trials(search_with(live), candidates, search_with, limits, metrics.trials)
     crops = CropStore(settings.crops_dir)
     writes = CatalogWrites(recognizer, aliases, index, crops, flusher, settings.max_picture_bytes)
     return Calls(settings, TriedSearch(trials), Catalog(aliases, index, writes), trials, admission, metrics)

@@ -102,8 +102,11 @@ class Recognizer(Protocol):
 class TritonRecognizer:
     """The `recognizer` model of a Triton server."""
 
-    def __init__(self, address: str, max_picture_pixels: int, max_picture_bytes: int = 20 * 2**20) -> None:
-        self._address = address
+    def __init__(
+        self, address: str, max_picture_pixels: int, max_picture_bytes: int = 20 * 2**20, detector: str = DETECTOR
+    ) -> None:
+        """`detector` is one of the models that have to be ready; a call names its own."""
+        self._address, self._detector = address, detector
         self._client = InferenceServerClient(address, channel_args=_CHANNEL)
         self._max_pixels, self._max_bytes = max_picture_pixels, max_picture_bytes
 
@@ -157,7 +160,7 @@ class TritonRecognizer:
     async def ready(self) -> bool:
         """Whether the models are loaded that every picture needs."""
         try:
-            return await self.model_ready(RECOGNIZER) and await self.model_ready(DETECTOR)
+            return await self.model_ready(RECOGNIZER) and await self.model_ready(self._detector)
         except GatewayError:
             return False
 

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from framelens_gateway.aliases import Aliases
 from framelens_gateway.index import Collection
-from framelens_gateway.recognizer import DETECTOR, RECOGNIZER
+from framelens_gateway.recognizer import RECOGNIZER
 from framelens_gateway.routing import Route
 
 
@@ -15,7 +15,7 @@ class Serving:
 
     collection: Collection
     embedder: str
-    detector: str = DETECTOR
+    detector: str
     recognizer: str = RECOGNIZER
 
 
@@ -26,11 +26,11 @@ class Servings(Protocol):
 
 
 class LiveServings:
-    """The collection behind the alias `products`, embedded by its own space."""
+    """The collection behind the alias `products`, embedded by its own space, and the detector."""
 
-    def __init__(self, aliases: Aliases) -> None:
-        self._aliases = aliases
+    def __init__(self, aliases: Aliases, detector: str) -> None:
+        self._aliases, self._detector = aliases, detector
 
     async def serving(self) -> Serving:
         collection = await self._aliases.collection(Route.PRODUCTS)
-        return Serving(collection, collection.space)
+        return Serving(collection, collection.space, self._detector)

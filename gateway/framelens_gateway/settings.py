@@ -35,6 +35,7 @@ class GatewaySettings(BaseSettings):
     )
     milvus_token: SecretStr = Field(SecretStr(""), description="Milvus `user:password` or API key")
 
+    detector: str = Field("detector", description="detector model that finds objects in frames")
     default_space: str = Field(
         "embedder_effnet_lite0", description="embedder model of a collection that the gateway has to create"
     )

@@ -6,7 +6,7 @@ from framelens_client.reasons import Reason
 from framelens_client.v1 import framelens_pb2 as pb
 from framelens_gateway.errors import InvalidRequest, NotFound, Unavailable
 from framelens_gateway.index import Index, next_of
-from framelens_gateway.recognizer import DETECTOR, RECOGNIZER, Recognizer
+from framelens_gateway.recognizer import RECOGNIZER, Recognizer
 from framelens_gateway.routing import Route
 from framelens_gateway.serving import Serving, Servings
 
@@ -62,10 +62,11 @@ class EmbedderServings:
 
 @dataclass(frozen=True)
 class SpaceServings:
-    """The collection behind an alias, and its space."""
+    """The collection behind an alias, and its space, with the live detector."""
 
     index: Index
     alias: str
+    detector: str
     recognizer: str
 
     async def serving(self) -> Serving:
@@ -73,14 +74,14 @@ class SpaceServings:
         collection = await self.index.resolve(self.alias)
         if collection is None:
             raise Unavailable(Reason.SPACE_NOT_LOADED, f"the alias {self.alias} is gone; stop the trial of it")
-        return Serving(collection, collection.space, recognizer=self.recognizer)
+        return Serving(collection, collection.space, self.detector, self.recognizer)
 
 
 class Candidates:
-    """Makes candidates, of what is there and fits."""
+    """Makes candidates, of what is there and fits; `detector` is the live one."""
 
-    def __init__(self, live: Servings, index: Index, recognizer: Recognizer) -> None:
-        self._live, self._index, self._recognizer = live, index, recognizer
+    def __init__(self, live: Servings, index: Index, recognizer: Recognizer, detector: str) -> None:
+        self._live, self._index, self._recognizer, self._detector = live, index, recognizer, detector
 
     async def find(self, request: pb.StartTrialRequest) -> Candidate:
         """Raises InvalidRequest, NotFound where the candidate is not there, Unavailable where it does not fit."""
@@ -95,16 +96,16 @@ class Candidates:
 
     async def _engine(self, model: str, recognizer: str) -> Candidate:
         base = model.removesuffix(_SUFFIX)
-        if base == model or not (base == DETECTOR or base.startswith(_EMBEDDERS)):
+        if base == model or not (base == self._detector or base.startswith(_EMBEDDERS)):
             raise InvalidRequest(
-                f"{model!r} is no candidate engine; name {DETECTOR}{_SUFFIX}, or {_EMBEDDERS}NAME{_SUFFIX}"
+                f"{model!r} is no candidate engine; name {self._detector}{_SUFFIX}, or {_EMBEDDERS}NAME{_SUFFIX}"
             )
         if not await self._recognizer.model_ready(model):
             raise NotFound(
                 f"model {model} is not ready in Triton; load it with `framelens-engines candidate {base}/NUMBER`"
             )
         shared = recognizer == RECOGNIZER
-        if base == DETECTOR:
+        if base == self._detector:
             return Candidate(model, DetectorServings(self._live, model, recognizer), False, shared)
         servings = EmbedderServings(self._live, model, recognizer)
         await self._check(await servings.serving())
@@ -115,7 +116,7 @@ class Candidates:
             raise InvalidRequest(f"{space!r} is no candidate space; the one that can be tried is `{_NEXT}`")
         if await self._index.resolve(_NEXT_ALIAS) is None:
             raise NotFound(f"there is no alias {_NEXT_ALIAS}; begin the move to a new space first")
-        servings = SpaceServings(self._index, _NEXT_ALIAS, recognizer)
+        servings = SpaceServings(self._index, _NEXT_ALIAS, self._detector, recognizer)
         await self._check(await servings.serving())
         return Candidate(_NEXT_ALIAS, servings, True, recognizer == RECOGNIZER)
 

@@ -24,6 +24,7 @@ from framelens_gateway.health import Health
 from framelens_gateway.index import MilvusIndex
 from framelens_gateway.merging import SearchMerger
 from framelens_gateway.metrics import Metrics
+from framelens_gateway.recognizer import DETECTOR
 from framelens_gateway.routing import Routing
 from framelens_gateway.serving import LiveServings, Servings
 from framelens_gateway.settings import GatewaySettings
@@ -54,7 +55,7 @@ def aliases(index: FakeIndex, recognizer: FakeRecognizer) -> Aliases:
 
 @pytest.fixture
 def live_servings(aliases: Aliases) -> LiveServings:
-    return LiveServings(aliases)
+    return LiveServings(aliases, DETECTOR)
 
 
 @pytest.fixture
@@ -79,7 +80,8 @@ async def trials(
     metrics: Metrics,
 ) -> AsyncIterator[Trials]:
     limits = TrialLimits(max_in_flight=2, timeout_s=0.3, max_load=0.5, load=lambda: 0.0)
-    made = Trials(search, Candidates(live_servings, index, recognizer), search_with, limits, metrics.trials)
+    candidates = Candidates(live_servings, index, recognizer, DETECTOR)
+    made = Trials(search, candidates, search_with, limits, metrics.trials)
     yield made
     await made.close()
 

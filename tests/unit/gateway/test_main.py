@@ -11,8 +11,14 @@ from pathlib import Path
 import grpc
 import httpx
 import pytest
-from gateway_fakes import MilvusLite, free_port
+from gateway_fakes import FakeIndex, FakeRecognizer, MilvusLite, free_port
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from framelens_client.v1 import framelens_pb2 as pb
+from framelens_gateway.flushing import Flusher
+from framelens_gateway.main import _calls
+from framelens_gateway.metrics import Metrics
+from framelens_gateway.settings import GatewaySettings
 
 
 class Gateway:
@@ -80,3 +86,16 @@ def test_serves_both_faces_names_what_is_away_and_stops_cleanly(
     assert time.monotonic() - started < 5
     assert "Traceback" not in gateway.log.read_text()
     assert "never retrieved" not in gateway.log.read_text()
+
+
+async def test_frames_are_looked_at_by_the_detector_that_is_set(
+    recognizer: FakeRecognizer, index: FakeIndex, metrics: Metrics, tmp_path: Path
+) -> None:
+    settings = GatewaySettings(detector="yolo", crops_dir=tmp_path)
+    calls = _calls(settings, recognizer, index, Flusher(index, 60), metrics)
+
+    async def read() -> pb.RecognizeRequest:
+        return pb.RecognizeRequest(picture=b"frame")
+
+    await calls.run("Recognize", read, None, None)
+    assert [call.detector for call in recognizer.calls] == ["yolo"]

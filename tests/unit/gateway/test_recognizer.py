@@ -230,6 +230,15 @@ async def test_a_model_that_is_not_loaded_is_not_ready(triton: Triton) -> None:
     assert not await recognizer.ready()
 
 
+async def test_a_detector_of_another_name_has_to_be_ready_too(triton: Triton) -> None:
+    fake, recognizer = triton
+    other = TritonRecognizer(recognizer._address, 1000, detector="yolo")
+    assert not await other.ready()
+    fake.models = {"recognizer", "yolo"}
+    assert await other.ready()
+    await other.close()
+
+
 async def test_nobody_there_is_told_at_once_and_a_server_that_comes_is_found(
     soon: Deadline, until: Callable[..., Any]
 ) -> None:

@@ -5,8 +5,10 @@ from gateway_fakes import SIZE, SPACE, FakeIndex, FakeRecognizer
 
 from framelens_client.reasons import Reason
 from framelens_client.v1 import framelens_pb2 as pb
+from framelens_gateway.aliases import Aliases
 from framelens_gateway.errors import GatewayError, InvalidRequest, NotFound, Unavailable
 from framelens_gateway.index import Collection
+from framelens_gateway.recognizer import DETECTOR
 from framelens_gateway.serving import LiveServings, Serving
 from framelens_gateway.trials.candidates import Candidates
 
@@ -17,7 +19,7 @@ EMBEDDER = f"{SPACE}__candidate"
 @pytest.fixture
 def candidates(live_servings: LiveServings, index: FakeIndex, recognizer: FakeRecognizer) -> Candidates:
     recognizer.models |= {"detector__candidate", EMBEDDER}
-    return Candidates(live_servings, index, recognizer)
+    return Candidates(live_servings, index, recognizer, DETECTOR)
 
 
 async def test_a_detector(candidates: Candidates) -> None:
@@ -26,10 +28,24 @@ async def test_a_detector(candidates: Candidates) -> None:
     assert await found.servings.serving() == Serving(LIVE, SPACE, "detector__candidate")
 
 
+async def test_a_detector_of_another_name(aliases: Aliases, index: FakeIndex, recognizer: FakeRecognizer) -> None:
+    recognizer.models |= {"yolo__candidate", "detector__candidate", EMBEDDER}
+    index.add_collection("products__next", "embedder_new", SIZE)
+    live = LiveServings(aliases, "yolo")
+    assert await live.serving() == Serving(LIVE, SPACE, "yolo")
+    candidates = Candidates(live, index, recognizer, "yolo")
+    found = await candidates.find(pb.StartTrialRequest(engine="yolo__candidate"))
+    assert (found.sees_regions, await found.servings.serving()) == (False, Serving(LIVE, SPACE, "yolo__candidate"))
+    for other in ({"engine": EMBEDDER}, {"space": "next"}):
+        assert (await (await candidates.find(pb.StartTrialRequest(**other))).servings.serving()).detector == "yolo"
+    with pytest.raises(InvalidRequest, match="name yolo__candidate, or"):
+        await candidates.find(pb.StartTrialRequest(engine="detector__candidate"))
+
+
 async def test_an_embedder_of_the_live_space(candidates: Candidates) -> None:
     found = await candidates.find(pb.StartTrialRequest(engine=EMBEDDER))
     assert found.sees_regions
-    assert await found.servings.serving() == Serving(LIVE, EMBEDDER)
+    assert await found.servings.serving() == Serving(LIVE, EMBEDDER, DETECTOR)
 
 
 async def test_a_space_brings_its_collection(candidates: Candidates, index: FakeIndex) -> None:
@@ -37,7 +53,7 @@ async def test_a_space_brings_its_collection(candidates: Candidates, index: Fake
     found = await candidates.find(pb.StartTrialRequest(space="next"))
     assert found.name == "products__next"
     collection = Collection("products__next__embedder_new", "embedder_new", SIZE)
-    assert await found.servings.serving() == Serving(collection, "embedder_new")
+    assert await found.servings.serving() == Serving(collection, "embedder_new", DETECTOR)
 
 
 @pytest.mark.parametrize("asked", [{"engine": "detector__candidate"}, {"engine": EMBEDDER}, {"space": "next"}])
