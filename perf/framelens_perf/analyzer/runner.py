@@ -3,12 +3,14 @@
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
 from framelens_perf.analyzer.install import PerfAnalyzer
 from framelens_perf.analyzer.output import Outcome
 from framelens_perf.analyzer.results import Load
+from framelens_perf.open_loop.schedule import poisson
 
 _PERCENTILE = 99
 # How far the last three windows may differ, in percent: p99 of real arrivals never agrees better.
@@ -16,6 +18,8 @@ _STABILITY = 120
 # More than the answers of detector or an embedder take.
 _SHARED_OUTPUT_BYTES = 65536
 _START_AND_DRAIN_S = 60
+# Windows end a little late, so arrivals are drawn for longer than they; after the last, perf_analyzer begins anew.
+_MARGIN = 1.5
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,12 @@ class PerfAnalyzerRunner:
         self._runs += 1
         report = self._out / f"{self._runs:02}.csv"
         report.unlink(missing_ok=True)
-        status, said = self._finish(command(self._program.program, self._target, load, self._effort, report), load)
+        intervals = report.with_suffix(".intervals")
+        if load.open_loop:
+            # A seed for each run, so that repeats don't meet the same bursts.
+            write_intervals(load.value, self._effort, self._runs, intervals)
+        arguments = command(self._program.program, self._target, load, self._effort, report, intervals)
+        status, said = self._finish(arguments, load)
         report.with_suffix(".txt").write_text(said)
         return Outcome(status, said, report.read_text() if report.exists() else "")
 
@@ -90,14 +99,27 @@ class PerfAnalyzerRunner:
         return done.returncode, done.stdout.decode(errors="replace")
 
 
-def command(program: Path, target: Target, load: Load, effort: Effort, report: Path) -> list[str]:
+def write_intervals(rate: float, effort: Effort, seed: int, path: Path) -> None:
+    """Poisson arrivals as microseconds between them, `rate` a second to the digit over all windows.
+
+    perf_analyzer's own are the same in every run, and their first 150 come at four fifths of the rate asked for.
+    """
+    seconds = _MARGIN * effort.windows * effort.window_for(Load(rate, open_loop=True))
+    arrivals = [0.0, *poisson(rate, seconds, seed)]
+    scale = (len(arrivals) - 1) / rate / arrivals[-1]
+    gaps = (later - earlier for earlier, later in pairwise(arrivals))
+    path.write_text("".join(f"{max(1, round(gap * scale * 1e6))}\n" for gap in gaps))
+
+
+def command(program: Path, target: Target, load: Load, effort: Effort, report: Path, intervals: Path) -> list[str]:
     """One load each time: an unstable one would end a whole range, its figures so far included."""
     window_ms = round(effort.window_for(load) * 1000)
     arguments = [str(program), "-m", target.model, "-u", target.address, "-i", "grpc", "-v"]
     arguments += ["--input-data", str(target.input_file), "-f", str(report)]
     arguments += ["-p", str(window_ms), "-r", str(effort.windows), "-s", str(_STABILITY)]
     arguments += ["--percentile", str(_PERCENTILE)]
-    arguments += _load_arguments(load)
+    # Without -a a stall holds back the requests after it, and is not seen.
+    arguments += ["--request-intervals", str(intervals), "-a"] if load.open_loop else _callers(load)
     for name, value in target.parameters:
         arguments += ["--request-parameter", f"{name}:{value}:string"]
     if target.shared_memory:
@@ -105,8 +127,5 @@ def command(program: Path, target: Target, load: Load, effort: Effort, report: P
     return arguments
 
 
-def _load_arguments(load: Load) -> list[str]:
-    if load.open_loop:
-        # Without -a a stall holds back the requests after it, and is not seen.
-        return ["--request-rate-range", f"{load.value:g}", "--request-distribution", "poisson", "-a"]
+def _callers(load: Load) -> list[str]:
     return ["--concurrency-range", f"{load.value:g}"]

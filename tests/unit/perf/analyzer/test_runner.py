@@ -9,18 +9,18 @@ from framelens_perf.analyzer import runner
 from framelens_perf.analyzer.install import PerfAnalyzer
 from framelens_perf.analyzer.output import read_point
 from framelens_perf.analyzer.results import Load, Verdict
-from framelens_perf.analyzer.runner import FULL, Effort, PerfAnalyzerRunner, Target, command
+from framelens_perf.analyzer.runner import FULL, Effort, PerfAnalyzerRunner, Target, command, write_intervals
 
 TARGET = Target("127.0.0.1:1", "recognizer", Path("input.json"), (("embedder", "embedder_x"),))
 
 
 def arguments(load: Load, target: Target = TARGET) -> str:
-    return " ".join(command(Path("perf_analyzer"), target, load, FULL, Path("out.csv")))
+    return " ".join(command(Path("perf_analyzer"), target, load, FULL, Path("out.csv"), Path("out.intervals")))
 
 
 def test_an_open_loop_is_asynchronous() -> None:
     line = arguments(Load(7.5, open_loop=True))
-    assert "--request-rate-range 7.5 --request-distribution poisson -a" in line
+    assert "--request-intervals out.intervals -a" in line
     assert "--request-parameter embedder:embedder_x:string" in line
     assert "--percentile 99" in line
 
@@ -29,6 +29,17 @@ def test_a_window_holds_about_as_many_requests_at_every_rate() -> None:
     assert "-p 10000 " in arguments(Load(5, open_loop=True))
     assert "-p 2000 " in arguments(Load(400, open_loop=True))
     assert "-p 2000 " in arguments(Load(5, open_loop=False))
+
+
+def test_arrivals_have_the_rate_and_differ_by_run(tmp_path: Path) -> None:
+    def drawn(seed: int) -> list[int]:
+        write_intervals(20, FULL, seed, tmp_path / "intervals")
+        return [int(line) for line in (tmp_path / "intervals").read_text().split()]
+
+    gaps = drawn(1)
+    assert len(gaps) * 1e6 / sum(gaps) == pytest.approx(20, rel=1e-4)
+    assert sum(gaps) / 1e6 > FULL.windows * FULL.window_for(Load(20, open_loop=True))
+    assert gaps == drawn(1) != drawn(2)
 
 
 def test_callers_at_once() -> None:
