@@ -14,6 +14,8 @@ from fastapi import FastAPI
 from framelens_gateway.addresses import host_port
 from framelens_gateway.admission import Admission
 from framelens_gateway.aliases import Aliases
+from framelens_gateway.caching.recognitions import CachedRecognizer
+from framelens_gateway.caching.searches import CachedIndex
 from framelens_gateway.calls import Calls
 from framelens_gateway.catalog import Catalog
 from framelens_gateway.catalog_writes import CatalogWrites
@@ -25,6 +27,7 @@ from framelens_gateway.http_app import http_app
 from framelens_gateway.index import Index, MilvusIndex
 from framelens_gateway.merging import SearchMerger
 from framelens_gateway.metrics import Metrics
+from framelens_gateway.pacing import PacedRecognizer
 from framelens_gateway.recognizer import Recognizer, TritonRecognizer
 from framelens_gateway.routing import Routing
 from framelens_gateway.serving import LiveServings, Servings
@@ -104,12 +107,13 @@ def _calls(
     settings: GatewaySettings, recognizer: Recognizer, index: Index, flusher: Flusher, metrics: Metrics
 ) -> Calls:
     aliases = Aliases(index, recognizer, settings.default_space)
+    asked, searched = _cached(settings, PacedRecognizer(recognizer), index, metrics)
     admission = Admission(settings.max_in_flight)
     live, routing = LiveServings(aliases, settings.detector), Routing.load(settings.routing_file)
 
     def search_with(servings: Servings) -> VisualSearch:
         # Each has a merger of its own: one bad vector fails a whole call to Milvus.
-        return VisualSearch(recognizer, servings, SearchMerger(index), routing, settings.max_picture_bytes)
+        return VisualSearch(asked, servings, SearchMerger(searched), routing, settings.max_picture_bytes)
 
     limits = TrialLimits(
         max_in_flight=settings.max_shadows,
@@ -120,8 +124,19 @@ def _calls(
     candidates = Candidates(live, index, recognizer, settings.detector)
     trials = Trials(search_with(live), candidates, search_with, limits, metrics.trials)
     crops = CropStore(settings.crops_dir)
-    writes = CatalogWrites(recognizer, aliases, index, crops, flusher, settings.max_picture_bytes)
+    writes = CatalogWrites(recognizer, aliases, searched, crops, flusher, settings.max_picture_bytes)
     return Calls(settings, TriedSearch(trials), Catalog(aliases, index, writes), trials, admission, metrics)
+
+
+def _cached(
+    settings: GatewaySettings, recognizer: Recognizer, index: Index, metrics: Metrics
+) -> tuple[Recognizer, Index]:
+    if not settings.cache_mib:
+        return recognizer, index
+    return (
+        CachedRecognizer(recognizer, settings.cache_mib * 2**20, settings.cache_frames_s, metrics.caches),
+        CachedIndex(index, settings.cache_searches_s, metrics.caches),
+    )
 
 
 class _UvicornServer(uvicorn.Server):

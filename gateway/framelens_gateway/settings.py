@@ -54,6 +54,14 @@ class GatewaySettings(BaseSettings):
     max_picture_pixels: int = Field(50_000_000, ge=1024)
     max_message_bytes: int = Field(64 * 2**20, ge=2**20, description="one gRPC message or HTTP body")
 
+    cache_mib: int = Field(
+        256, ge=0, description="memory for what was found in frames; 0 gives no answer again, from no cache"
+    )
+    cache_frames_s: float = Field(60.0, gt=0, description="how long what was found in a frame is given again")
+    cache_searches_s: float = Field(
+        1.0, gt=0, description="how long hits are given again; a write ends it at once, another gateway's by then"
+    )
+
     default_deadline_s: float = Field(10.0, gt=0, description="for callers that name none")
     catalog_deadline_s: float = Field(120.0, gt=0, description="for catalogue calls that name none")
     max_deadline_s: float = Field(300.0, gt=0, description="one call, at most; longer deadlines are cut to this")
