@@ -2,13 +2,13 @@
 
 import os
 
+from framelens_engines.cli import main as run
+
 # What serves on this machine goes before what an operator does beside it.
 _NICE = 15
 
 
 def main() -> None:
+    # Before a command is imported, with all that it works with.
     os.nice(_NICE)
-    # Imported here, for that alone takes a core a second.
-    from framelens_engines.cli import main as run
-
     run()

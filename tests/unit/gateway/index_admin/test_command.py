@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,6 +129,29 @@ async def test_an_index_without_rows_exports_nothing(run: Run, milvus_index: Mil
     refused = await in_thread(run, "export", "bare", "--to", str(tmp_path / "vectors.npz"))
     assert refused.exit_code == 1
     assert "has no rows to export" in refused.stderr
+
+
+def test_help_names_every_command_and_each_has_its_own() -> None:
+    overview = CliRunner().invoke(framelens_index, ["--help"]).stdout
+    for command in ("abandon", "export", "migrate", "rebuild", "retire", "rollback", "status"):
+        assert f"\n  {command} " in overview
+        assert CliRunner().invoke(framelens_index, [command, "--help"]).exit_code == 0
+    assert CliRunner().invoke(framelens_index, ["unknown"]).exit_code == 2
+
+
+def test_help_and_wrong_usage_do_not_load_the_client_of_milvus() -> None:
+    code = "import sys; from framelens_gateway.index_admin.command import framelens_index as command"
+    told = f"{code}; command(sys.argv[1:], standalone_mode=False); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", told, "status", "--help"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("Usage: ")
+    assert {"pymilvus", "pandas", "tritonclient", "pydantic"} & set(done.stderr.split()) == set()
+
+
+async def test_a_wrong_setting_is_wrong_usage(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRAMELENS_MILVUS_TIMEOUT_S", "soon")
+    refused = await in_thread(run, "status")
+    assert refused.exit_code == 2
+    assert "milvus_timeout_s" in refused.stderr
 
 
 async def test_nobody_to_ask_is_said_before_anything_is_done(run: Run, indexed: str) -> None:
