@@ -107,36 +107,31 @@ def _calls(
     settings: GatewaySettings, recognizer: Recognizer, index: Index, flusher: Flusher, metrics: Metrics
 ) -> Calls:
     aliases = Aliases(index, recognizer, settings.default_space)
-    asked, searched = _cached(settings, PacedRecognizer(recognizer), index, metrics)
+    paced, seen = PacedRecognizer(recognizer), CachedIndex(index, settings.cache_searches_s, metrics.caches)
     admission = Admission(settings.max_in_flight)
-    live, routing = LiveServings(aliases, settings.detector), Routing.load(settings.routing_file)
+    servings, routing = LiveServings(aliases, settings.detector), Routing.load(settings.routing_file)
 
     def search_with(servings: Servings) -> VisualSearch:
         # Each has a merger of its own: one bad vector fails a whole call to Milvus.
-        return VisualSearch(asked, servings, SearchMerger(searched), routing, settings.max_picture_bytes)
+        return VisualSearch(paced, servings, SearchMerger(index), routing, settings.max_picture_bytes)
 
+    live = search_with(servings)
+    if settings.cache_mib:
+        known = CachedRecognizer(
+            paced, settings.cache_mib * 2**20, settings.cache_frames_s, settings.cache_engines_s, metrics.caches
+        )
+        live = VisualSearch(known, servings, SearchMerger(seen), routing, settings.max_picture_bytes)
     limits = TrialLimits(
         max_in_flight=settings.max_shadows,
         timeout_s=settings.candidate_timeout_s,
         max_load=settings.shadow_max_load,
         load=lambda: admission.in_flight / settings.max_in_flight,
     )
-    candidates = Candidates(live, index, recognizer, settings.detector)
-    trials = Trials(search_with(live), candidates, search_with, limits, metrics.trials)
+    candidates = Candidates(servings, index, recognizer, settings.detector)
+    trials = Trials(live, search_with(servings), candidates, search_with, limits, metrics.trials)
     crops = CropStore(settings.crops_dir)
-    writes = CatalogWrites(recognizer, aliases, searched, crops, flusher, settings.max_picture_bytes)
+    writes = CatalogWrites(recognizer, aliases, seen, crops, flusher, settings.max_picture_bytes)
     return Calls(settings, TriedSearch(trials), Catalog(aliases, index, writes), trials, admission, metrics)
-
-
-def _cached(
-    settings: GatewaySettings, recognizer: Recognizer, index: Index, metrics: Metrics
-) -> tuple[Recognizer, Index]:
-    if not settings.cache_mib:
-        return recognizer, index
-    return (
-        CachedRecognizer(recognizer, settings.cache_mib * 2**20, settings.cache_frames_s, metrics.caches),
-        CachedIndex(index, settings.cache_searches_s, metrics.caches),
-    )
 
 
 class _UvicornServer(uvicorn.Server):

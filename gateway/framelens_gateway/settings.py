@@ -58,6 +58,7 @@ class GatewaySettings(BaseSettings):
         256, ge=0, description="memory for what was found in frames; 0 gives no answer again, from no cache"
     )
     cache_frames_s: float = Field(60.0, gt=0, description="how long what was found in a frame is given again")
+    cache_engines_s: float = Field(0.5, gt=0, description="how soon a new engine version is followed, at most")
     cache_searches_s: float = Field(
         1.0, gt=0, description="how long hits are given again; a write ends it at once, another gateway's by then"
     )

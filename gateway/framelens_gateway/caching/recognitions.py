@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
-from collections.abc import Hashable
+import math
+import time
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 
 from cachetools import TTLCache
@@ -29,15 +31,21 @@ class _Running:
 class CachedRecognizer:
     """A Recognizer that remembers, by a picture's content, the models, and what was asked of them.
 
-    Another engine version is told from the first answer that it gives: from then on nothing older is given again.
+    A new engine version shows in the first answer that it gives; from then on nothing older is given again. So that it
+    shows within `engines_ttl_s`, whoever comes when an engine has not been heard of for so long is answered by it.
     """
 
-    def __init__(self, recognizer: Recognizer, max_bytes: int, ttl_s: float, metrics: CacheMetrics) -> None:
+    def __init__(
+        self, recognizer: Recognizer, max_bytes: int, ttl_s: float, engines_ttl_s: float, metrics: CacheMetrics
+    ) -> None:
         self._recognizer = recognizer
+        self._engines_ttl_s = engines_ttl_s
         self._metrics = metrics
         self._known: TTLCache[Hashable, Recognition] = TTLCache(max_bytes, ttl_s, getsizeof=_size)
         self._running: dict[Hashable, _Running] = {}
         self._versions: dict[str, str] = {}
+        # When each engine was last asked, of `time.monotonic`.
+        self._asked_at: dict[str, float] = {}
 
     async def recognize(self, call: RecognizerCall, deadline: Deadline) -> Recognition:
         """Raises what the recognizer raises. A recognition that is given again took no time in any stage."""
@@ -45,7 +53,7 @@ class CachedRecognizer:
             return await self._recognizer.recognize(call, deadline)
         key = await _key(call)
         known = self._known.get(key)
-        if known is not None:
+        if known is not None and self._heard_of(known.engines):
             self._metrics.count("recognition", "hit")
             return replace(known, stages_ms=dict.fromkeys(STAGES, 0.0))
         return await self._shared(key, call, deadline)
@@ -83,8 +91,17 @@ class CachedRecognizer:
                 if self._running.get(key) is running:
                     del self._running[key]
 
+    def _heard_of(self, engines: Iterable[str]) -> bool:
+        """Whether all of them were asked a moment ago. If not, whoever asked this asks them, and nobody else need."""
+        now = time.monotonic()
+        old = [model for model in engines if now - self._asked_at.get(model, -math.inf) > self._engines_ttl_s]
+        self._asked_at.update(dict.fromkeys(old, now))
+        return not old
+
     async def _ask(self, key: Hashable, call: RecognizerCall, deadline: Deadline) -> Recognition:
+        started = time.monotonic()
         found = await self._recognizer.recognize(call, deadline)
+        self._asked_at.update(dict.fromkeys(found.engines, started))
         self._forget_older_engines(found)
         if _size(found) <= self._known.maxsize:
             self._known[key] = found

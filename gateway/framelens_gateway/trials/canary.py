@@ -27,11 +27,15 @@ _RESERVE = 1.5
 
 
 class Canary:
-    """A Search whose requests are answered by `live`, but for the candidate's share."""
+    """A Search whose requests are answered by `live`, but for the candidate's share and as large a one of `control`.
+
+    Control is the same engines as live, which may give an answer again; neither control nor the candidate does.
+    """
 
     def __init__(
         self,
         live: Search,
+        control: Search,
         candidate: Search,
         name: str,
         share: float,
@@ -40,7 +44,7 @@ class Canary:
         metrics: TrialMetrics,
         on_breach: Callable[[Breach], None],
     ) -> None:
-        self._live, self._candidate, self._name = live, candidate, name
+        self._live, self._control, self._candidate, self._name = live, control, candidate, name
         self._share, self._bounds, self._timeout_s = share, bounds, timeout_s
         self._metrics, self._on_breach = metrics, on_breach
         self._windows = {group: Window(bounds.window) for group in (Group.CANDIDATE, Group.CONTROL)}
@@ -52,10 +56,12 @@ class Canary:
         self._over = False
 
     async def recognize(self, request: pb.RecognizeRequest, deadline: Deadline) -> pb.RecognizeResponse:
-        return await self._answer(request, deadline, self._live.recognize, self._candidate.recognize)
+        searches = (self._live.recognize, self._control.recognize, self._candidate.recognize)
+        return await self._answer(request, deadline, *searches)
 
     async def search_region(self, request: pb.SearchRegionRequest, deadline: Deadline) -> pb.SearchRegionResponse:
-        return await self._answer(request, deadline, self._live.search_region, self._candidate.search_region)
+        searches = (self._live.search_region, self._control.search_region, self._candidate.search_region)
+        return await self._answer(request, deadline, *searches)
 
     def report(self, trial: pb.Trial) -> None:
         trial.canary.CopyFrom(
@@ -78,6 +84,7 @@ class Canary:
         request: Request,
         deadline: Deadline,
         live: Callable[[Request, Deadline], Awaitable[Response]],
+        control: Callable[[Request, Deadline], Awaitable[Response]],
         candidate: Callable[[Request, Deadline], Awaitable[Response]],
     ) -> Response:
         group = group_of(request, self._share, self._name)
@@ -86,7 +93,7 @@ class Canary:
             if response is not None:
                 return response
         if group is Group.CONTROL:
-            return await self._control(request, deadline, live)
+            return await self._watched(request, deadline, control)
         return await live(request, deadline)
 
     def _room_s(self, deadline: Deadline) -> float:
@@ -126,12 +133,12 @@ class Canary:
         self._record(Group.CANDIDATE, started, failure)
         return None
 
-    async def _control(
-        self, request: Request, deadline: Deadline, live: Callable[[Request, Deadline], Awaitable[Response]]
+    async def _watched(
+        self, request: Request, deadline: Deadline, control: Callable[[Request, Deadline], Awaitable[Response]]
     ) -> Response:
         started = time.perf_counter()
         try:
-            response = await live(request, deadline)
+            response = await control(request, deadline)
         except InvalidRequest:
             raise
         except asyncio.CancelledError:

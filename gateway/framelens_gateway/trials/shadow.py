@@ -11,6 +11,7 @@ from typing import TypeVar
 from framelens_client.v1 import framelens_pb2 as pb
 from framelens_gateway.deadline import Deadline
 from framelens_gateway.errors import DeadlineExceeded, GatewayError
+from framelens_gateway.recognizer import STAGES
 from framelens_gateway.trials.comparison import Comparison, compare_recognitions, compare_regions
 from framelens_gateway.trials.metrics import TrialMetrics
 from framelens_gateway.trials.search import Search
@@ -116,9 +117,15 @@ class Shadow:
             self._failed(error)
         else:
             self._tally.count(Outcome.COMPARED)
-            self._tally.time(live_s, candidate_s)
+            if not _was_given_again(response.served):
+                self._tally.time(live_s, candidate_s)
             self._tally.compare(request.DESCRIPTOR.name.removesuffix("Request"), request.picture, found)
 
     def _failed(self, error: Exception) -> None:
         self._tally.count(Outcome.FAILED)
         self._tally.errors.add(error)
+
+
+def _was_given_again(served: pb.Served) -> bool:
+    """Such an answer says nothing of how fast the engines are: no stage took any time."""
+    return all(served.stages_ms.get(stage) == 0 for stage in STAGES)

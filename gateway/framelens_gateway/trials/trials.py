@@ -48,12 +48,15 @@ class Trials:
     def __init__(
         self,
         live: Search,
+        control: Search,
         candidates: Candidates,
         search_with: Callable[[Servings], Search],
         limits: TrialLimits,
         metrics: TrialMetrics,
     ) -> None:
-        self._live, self._candidates, self._search_with = live, candidates, search_with
+        """`control` is the live engines, each request answered anew, as a candidate's requests are."""
+        self._live, self._control = live, control
+        self._candidates, self._search_with = candidates, search_with
         self._limits, self._metrics = limits, metrics
         self._trial: _Trial | None = None
         self._starting = asyncio.Lock()
@@ -110,6 +113,7 @@ class Trials:
             return Shadow(self._live, search, request.share, self._limits, self._metrics)
         return Canary(
             self._live,
+            self._control,
             search,
             candidate.name,
             request.share,

@@ -81,7 +81,7 @@ async def trials(
 ) -> AsyncIterator[Trials]:
     limits = TrialLimits(max_in_flight=2, timeout_s=0.3, max_load=0.5, load=lambda: 0.0)
     candidates = Candidates(live_servings, index, recognizer, DETECTOR)
-    made = Trials(search, candidates, search_with, limits, metrics.trials)
+    made = Trials(search, search, candidates, search_with, limits, metrics.trials)
     yield made
     await made.close()
 

@@ -49,7 +49,7 @@ def inner() -> CountedRecognizer:
 
 @pytest.fixture
 def cached(inner: CountedRecognizer) -> CachedRecognizer:
-    return CachedRecognizer(inner, 2**20, MINUTE, CacheMetrics(CollectorRegistry()))
+    return CachedRecognizer(inner, 2**20, MINUTE, MINUTE, CacheMetrics(CollectorRegistry()))
 
 
 def soon(seconds: float = 10) -> Deadline:
@@ -96,6 +96,22 @@ async def test_nothing_of_an_older_engine_is_given_once_a_newer_one_answers(
     inner.version = "2"
     await cached.recognize(replace(CALL, picture=b"another"), soon())
     assert (await cached.recognize(CALL, soon())).engines == {"embedder_test": "2"}
+
+
+async def test_one_caller_in_a_while_hears_of_the_engine(inner: CountedRecognizer) -> None:
+    cached = CachedRecognizer(inner, 2**20, MINUTE, 0.05, CacheMetrics(CollectorRegistry()))
+    await cached.recognize(CALL, soon())
+    inner.version = "2"
+    await asyncio.sleep(0.06)
+    inner.gate.clear()
+    first = asyncio.create_task(cached.recognize(CALL, soon()))
+    await asyncio.sleep(0.01)
+    # Others need not wait for what the first is told.
+    assert (await cached.recognize(CALL, soon())).engines == {"embedder_test": "1"}
+    inner.gate.set()
+    assert (await first).engines == {"embedder_test": "2"}
+    assert (await cached.recognize(CALL, soon())).engines == {"embedder_test": "2"}
+    assert len(inner.asked) == 2
 
 
 async def test_identical_requests_in_flight_share_one(inner: CountedRecognizer, cached: CachedRecognizer) -> None:
@@ -160,7 +176,7 @@ async def test_a_failure_is_everybodys_and_is_not_kept(inner: CountedRecognizer,
 
 
 async def test_memory_is_bounded(inner: CountedRecognizer) -> None:
-    cached = CachedRecognizer(inner, 5000, MINUTE, CacheMetrics(CollectorRegistry()))
+    cached = CachedRecognizer(inner, 5000, MINUTE, MINUTE, CacheMetrics(CollectorRegistry()))
     for number in range(20):
         await cached.recognize(replace(CALL, picture=b"%d" % number), soon())
     await cached.recognize(replace(CALL, picture=b"19"), soon())
@@ -170,5 +186,5 @@ async def test_memory_is_bounded(inner: CountedRecognizer) -> None:
 
 
 async def test_a_recognition_that_is_too_large_is_passed_on(inner: CountedRecognizer) -> None:
-    cached = CachedRecognizer(inner, 10, MINUTE, CacheMetrics(CollectorRegistry()))
+    cached = CachedRecognizer(inner, 10, MINUTE, MINUTE, CacheMetrics(CollectorRegistry()))
     assert (await cached.recognize(CALL, soon())).objects

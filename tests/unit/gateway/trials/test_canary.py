@@ -38,7 +38,7 @@ def breaches() -> list[Breach]:
 def make(live: Any, candidate: Any, metrics: Metrics, breaches: list[Breach]) -> Callable[..., Canary]:
     def canary(timeout_s: float = 0.3, share: float = 0.3, **bounds: Any) -> Canary:
         chosen = Bounds(**{"min_requests": 20, "window": 50, **bounds})
-        return Canary(live, candidate, NAME, share, chosen, timeout_s, metrics.trials, breaches.append)
+        return Canary(live, live, candidate, NAME, share, chosen, timeout_s, metrics.trials, breaches.append)
 
     return canary
 
