@@ -14,6 +14,7 @@ from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedO
 
 from framelens_client import Client
 from framelens_perf.stack import Addresses
+from framelens_perf.workload.traffic import marked
 from framelens_triton.recognition import STAGES
 
 _WARM_UP = 5
@@ -45,7 +46,9 @@ def measure_overhead(
     outputs = [InferRequestedOutput(name) for name in _OUTPUTS]
     stages, direct, added, told = [], [], [], []
     with Client(addresses.grpc) as client:
-        for turn, frame in enumerate([*frames[:_WARM_UP], *frames]):
+        for turn, unmarked in enumerate([*frames[:_WARM_UP], *frames]):
+            # Each in bytes of its own: what was asked before would be answered from what was kept.
+            frame = marked(unmarked, turn)
             picture = InferInput("picture", [1, 1], "BYTES")
             picture.set_data_from_numpy(np.array([[frame]], np.object_))
             local_ms = in_process_ms(frame)

@@ -1,6 +1,7 @@
 """The real stack, Triton and Milvus Lite, started once for the folder and once more for tests that kill its parts."""
 
 import io
+import itertools
 import json
 import signal
 import subprocess
@@ -56,6 +57,13 @@ def running_stack(var_dir: Path, *flags: str) -> Iterator[Stack]:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
     assert not serve_file.exists(), "a stopped stack leaves no serve.json behind"
+
+
+@pytest.fixture(scope="session")
+def anew() -> Callable[[bytes], bytes]:
+    """The same picture in other bytes each time, so that engines answer, and not what was kept of an answer before."""
+    numbers = itertools.count()
+    return lambda picture: picture + next(numbers).to_bytes(8, "big")
 
 
 @pytest.fixture(scope="session")

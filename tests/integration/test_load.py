@@ -20,7 +20,7 @@ def resident_mib(pid: int) -> float:
 
 
 @pytest.mark.timeout(180)
-async def test_five_hundred_callers_meet_nothing_but_shedding(stack: object, jpeg: Callable) -> None:
+async def test_five_hundred_callers_meet_nothing_but_shedding(stack: object, jpeg: Callable, anew: Callable) -> None:
     picture = jpeg("coffee.png", quality=70)
     outcomes: Counter[str] = Counter()
     halfway: list[float] = []
@@ -28,7 +28,7 @@ async def test_five_hundred_callers_meet_nothing_but_shedding(stack: object, jpe
     async def call(client: AsyncClient, end: float) -> None:
         while asyncio.get_running_loop().time() < end:
             try:
-                answer = await client.recognize(picture, timeout_s=30)
+                answer = await client.recognize(anew(picture), timeout_s=30)
                 outcomes["ok" if answer.objects else "empty"] += 1
             except Overloaded as error:
                 outcomes["shed"] += 1

@@ -89,7 +89,7 @@ def second(operator: Operator, pictures: Path) -> str:
 
 
 @contextmanager
-def asked_meanwhile(address: str, picture: bytes) -> Iterator[Counter[str]]:
+def asked_meanwhile(address: str, picture: Callable[[], bytes]) -> Iterator[Counter[str]]:
     """Counts what a caller who never pauses gets: versions, or errors."""
     got: Counter[str] = Counter()
     stopping = threading.Event()
@@ -98,7 +98,7 @@ def asked_meanwhile(address: str, picture: bytes) -> Iterator[Counter[str]]:
         with Client(address, retries=NO_RETRIES) as client:
             while not stopping.is_set():
                 try:
-                    served = client.search_region(picture, WHOLE, top_k=1).served
+                    served = client.search_region(picture(), WHOLE, top_k=1).served
                     got.update(f"{engine.model}/{engine.version}" for engine in served.engines)
                 except FrameLensError as error:
                     got[str(error)] += 1
@@ -115,11 +115,11 @@ def asked_meanwhile(address: str, picture: bytes) -> Iterator[Counter[str]]:
 
 
 def test_a_version_is_published_and_rolled_back_and_no_caller_fails(
-    operator: Operator, second: str, sample: Callable[[str], bytes]
+    operator: Operator, second: str, sample: Callable[[str], bytes], anew: Callable[[bytes], bytes]
 ) -> None:
     first = f"{MODEL}/1"
     server = operator.stack["triton_grpc"]
-    with asked_meanwhile(operator.stack["grpc"], sample("coffee.png")) as got:
+    with asked_meanwhile(operator.stack["grpc"], lambda: anew(sample("coffee.png"))) as got:
         assert operator.done("publish", second) == {server: 2}
         assert operator.done("publish", second) == {server: 2}, "repeating it does no harm"
         states = {f"{v['model']}/{v['version']}": v["state"] for v in operator.done("list", MODEL)}
@@ -131,13 +131,13 @@ def test_a_version_is_published_and_rolled_back_and_no_caller_fails(
 
 
 def test_a_version_that_does_not_load_leaves_the_old_one_serving_and_says_why(
-    operator: Operator, second: str, sample: Callable[[str], bytes]
+    operator: Operator, second: str, sample: Callable[[str], bytes], anew: Callable[[bytes], bytes]
 ) -> None:
     engine = operator.staging / second / "model.onnx"
     whole = engine.read_bytes()
     engine.write_bytes(whole[: len(whole) // 2])
     try:
-        with asked_meanwhile(operator.stack["grpc"], sample("coffee.png")) as got:
+        with asked_meanwhile(operator.stack["grpc"], lambda: anew(sample("coffee.png"))) as got:
             refused = operator("publish", second)
     finally:
         engine.write_bytes(whole)

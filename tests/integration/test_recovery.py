@@ -41,7 +41,13 @@ def eventually(work: Callable[[], object]) -> object:
 
 @pytest.mark.parametrize(("part", "reason"), [("triton", "TRITON_UNAVAILABLE"), ("milvus", "MILVUS_UNAVAILABLE")])
 def test_a_dead_part_is_named_and_comes_back(
-    own_stack: object, impatient: Client, sample: Callable, upsert_of: Callable, part: str, reason: str
+    own_stack: object,
+    impatient: Client,
+    sample: Callable,
+    anew: Callable,
+    upsert_of: Callable,
+    part: str,
+    reason: str,
 ) -> None:
     picture = sample("coffee.png")
     eventually(lambda: impatient.upsert_products([upsert_of("cup", "coffee.png")]))
@@ -49,7 +55,7 @@ def test_a_dead_part_is_named_and_comes_back(
     old = kill(own_stack, part)
     with pytest.raises(Unavailable) as caught:
         for _ in range(50):
-            impatient.recognize(picture)
+            impatient.recognize(anew(picture))
     assert caught.value.reason == reason
     answer = eventually(lambda: impatient.recognize(picture))
     assert answer.objects[0].matches[0].id == "cup"
@@ -93,7 +99,9 @@ def test_no_acknowledged_product_is_lost(own_stack: object, upsert_of: Callable,
     assert set(acknowledged) - stored == set()
 
 
-def test_triton_restarted_under_load_costs_only_clear_errors(own_stack: object, sample: Callable) -> None:
+def test_triton_restarted_under_load_costs_only_clear_errors(
+    own_stack: object, sample: Callable, anew: Callable
+) -> None:
     picture = sample("coffee.png")
     with Client(own_stack["grpc"]) as client:
         eventually(lambda: client.recognize(picture))
@@ -104,7 +112,7 @@ def test_triton_restarted_under_load_costs_only_clear_errors(own_stack: object, 
         with Client(own_stack["grpc"], retries=Retries(attempts=1)) as client:
             while not stop.is_set():
                 try:
-                    outcomes.append("ok" if client.recognize(picture).objects else "empty")
+                    outcomes.append("ok" if client.recognize(anew(picture)).objects else "empty")
                 except FrameLensError as error:
                     outcomes.append(str(error.reason))
                     time.sleep(0.05)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from cachetools import TTLCache
 
 from framelens_gateway.deadline import Deadline
-from framelens_gateway.errors import DeadlineExceeded
+from framelens_gateway.errors import DeadlineExceeded, Unavailable
 from framelens_gateway.metrics import CacheMetrics
 from framelens_gateway.recognizer import STAGES, Recognition, Recognizer, RecognizerCall
 
@@ -100,7 +100,12 @@ class CachedRecognizer:
 
     async def _ask(self, key: Hashable, call: RecognizerCall, deadline: Deadline) -> Recognition:
         started = time.monotonic()
-        found = await self._recognizer.recognize(call, deadline)
+        try:
+            found = await self._recognizer.recognize(call, deadline)
+        except Unavailable:
+            # Nobody is told that all is well by what is kept.
+            self._asked_at.clear()
+            raise
         self._asked_at.update(dict.fromkeys(found.engines, started))
         self._forget_older_engines(found)
         if _size(found) <= self._known.maxsize:

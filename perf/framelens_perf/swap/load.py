@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from framelens_client import AsyncClient, FrameLensError, Recognition, RegionSearch
 from framelens_client.settings import NO_RETRIES
 from framelens_perf.swap.questions import Question
+from framelens_perf.workload.traffic import marked
 
 DEADLINE_S = 10.0
 _SATURATING_CALLERS = 8
 _CANDIDATE_SUFFIX = "__candidate"
+_marks = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,11 @@ class Load:
 
 
 async def ask(client: AsyncClient, question: Question) -> Recognition | RegionSearch:
+    """Each time in other bytes, so that engines answer, and not what was kept of an answer before."""
+    picture = marked(question.picture, next(_marks))
     if question.region is None:
-        return await client.recognize(question.picture, top_k=5, timeout_s=DEADLINE_S)
-    return await client.search_region(question.picture, question.region, top_k=5, timeout_s=DEADLINE_S)
+        return await client.recognize(picture, top_k=5, timeout_s=DEADLINE_S)
+    return await client.search_region(picture, question.region, top_k=5, timeout_s=DEADLINE_S)
 
 
 def mixes_spaces(answer: Recognition | RegionSearch) -> bool:

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from framelens_client.reasons import Reason
 from framelens_gateway.caching.recognitions import CachedRecognizer
 from framelens_gateway.deadline import Deadline
-from framelens_gateway.errors import DeadlineExceeded, InvalidRequest
+from framelens_gateway.errors import DeadlineExceeded, InvalidRequest, Unavailable
 from framelens_gateway.metrics import CacheMetrics
 from framelens_gateway.recognizer import STAGES, Box, Recognition, RecognizerCall
 
@@ -112,6 +112,17 @@ async def test_one_caller_in_a_while_hears_of_the_engine(inner: CountedRecognize
     assert (await first).engines == {"embedder_test": "2"}
     assert (await cached.recognize(CALL, soon())).engines == {"embedder_test": "2"}
     assert len(inner.asked) == 2
+
+
+async def test_while_triton_is_away_nothing_is_given(inner: CountedRecognizer) -> None:
+    cached = CachedRecognizer(inner, 2**20, MINUTE, 0.02, CacheMetrics(CollectorRegistry()))
+    await cached.recognize(CALL, soon())
+    await asyncio.sleep(0.03)
+    inner.errors = [Unavailable(Reason.TRITON_UNAVAILABLE, "away") for _ in range(3)]
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            await cached.recognize(CALL, soon())
+    assert (await cached.recognize(CALL, soon())).objects
 
 
 async def test_identical_requests_in_flight_share_one(inner: CountedRecognizer, cached: CachedRecognizer) -> None:
