@@ -251,7 +251,7 @@ class World:
             stamps = {k: row["updated_at"] for k, row in self.index.rows[collection].items()}
             assert stamps == {k: row["updated_at"] for k, row in self.index.rows[live].items()}
 
-    # The commands, as `framelens_gateway.index_admin.command` runs them.
+    # The commands, as `move_commands` and `tasks` of framelens_gateway.index_admin run them.
 
     async def migrate(self, life: Life | None = None, space: str = NEW, bounds: Bounds = NO_BOUNDS) -> Moved:
         index, recognizer, models = self._seen_by(life)
