@@ -13,7 +13,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 TEST_TOOLS := pytest pytest-asyncio pytest-timeout
 LINT_TOOLS := ruff mypy types-protobuf types-PyYAML grpc-stubs
 
-.PHONY: help setup engines demo serve swap-test test lint clean
+.PHONY: help setup engines demo serve swap-test perf test lint clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ demo: setup engines var/samples/.ready ## Run the whole path once on real pictur
 
 swap-test: setup engines var/samples/.ready ## Change engines and spaces under load, kill what does it, count every answer
 	@$(SERVER)/bin/framelens-perf swap-test
+
+perf: setup engines var/samples/.ready ## Measure the critical path beside its limit; QUICK=1 for two minutes
+	@$(SERVER)/bin/framelens-perf perf $(if $(QUICK),--quick)
 
 serve: setup engines ## Run the stack on loopback until Ctrl-C
 	@exec $(GATEWAY)/bin/framelens-stack

@@ -20,7 +20,7 @@ from framelens_gateway.deadline import Deadline
 from framelens_gateway.errors import Unavailable
 from framelens_gateway.filters import one_of
 from framelens_gateway.flushing import Flusher
-from framelens_gateway.gathering import all_or_first_failure as all_or_first_failure  # index_admin takes it from here
+from framelens_gateway.gathering import all_or_first_failure
 from framelens_gateway.index import Collection, Index, Row
 from framelens_gateway.milvus import CollectionGone
 from framelens_gateway.recognizer import Recognition, Recognizer, RecognizerCall

@@ -66,7 +66,7 @@ class GatewaySettings(BaseSettings):
     default_deadline_s: float = Field(10.0, gt=0, description="for callers that name none")
     catalog_deadline_s: float = Field(120.0, gt=0, description="for catalogue calls that name none")
     max_deadline_s: float = Field(300.0, gt=0, description="one call, at most; longer deadlines are cut to this")
-    read_timeout_s: float = Field(10.0, gt=0, description="how long a caller may take to send its request")
+    read_timeout_s: float = Field(30.0, gt=0, description="how long a caller may take to send its request")
     milvus_timeout_s: float = Field(5.0, gt=0, description="one call to Milvus, at most")
     alias_ttl_s: float = Field(0.5, gt=0, description="how soon an alias switch is followed, at most")
     flush_after_s: float = Field(1.0, gt=0, description="quiet time after writes before they are flushed")

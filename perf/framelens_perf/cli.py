@@ -9,9 +9,11 @@ import click
 from rich.console import Console
 
 from framelens_client import FrameLensError
+from framelens_perf.analyzer.command import analyze
 from framelens_perf.critical_path.run import FULL_PLAN, QUICK_PLAN, run_perf
 from framelens_perf.critical_path.scene import PerfPaths
 from framelens_perf.demo import DemoPaths, run_demo
+from framelens_perf.peers.command import peers
 from framelens_perf.stack import StackFailure
 from framelens_perf.swap.changes import CommandFailure
 from framelens_perf.swap.run import SwapPaths, run_swap_test
@@ -69,6 +71,10 @@ def perf(stack_command: Path, pictures: Path, model_repository: Path, out: Path,
     """Measure the critical path beside its limit, and print its bars."""
     paths = PerfPaths(stack_command, pictures, model_repository, out)
     _exit(lambda: bool(run_perf(paths, QUICK_PLAN if quick else FULL_PLAN, _console())))
+
+
+for command in (analyze, peers):
+    main.add_command(command)
 
 
 def _exit(work: Callable[[], bool]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from framelens_gateway.catalog_writes import all_or_first_failure
+from framelens_gateway.gathering import all_or_first_failure
 from framelens_gateway.index import Collection, Hit, Row, Vector
 from framelens_gateway.index_admin.admin_index import AdminIndex
 from framelens_gateway.index_admin.alterations import altered

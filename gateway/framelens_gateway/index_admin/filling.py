@@ -5,10 +5,10 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from framelens_gateway.catalog_writes import all_or_first_failure
 from framelens_gateway.crops import CropStore
 from framelens_gateway.deadline import Deadline
 from framelens_gateway.errors import InvalidRequest
+from framelens_gateway.gathering import all_or_first_failure
 from framelens_gateway.index import Collection, Row, Vector
 from framelens_gateway.index_admin.admin_index import AdminIndex
 from framelens_gateway.index_admin.errors import CropUnusable

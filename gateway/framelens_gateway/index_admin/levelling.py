@@ -9,8 +9,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from framelens_gateway.catalog_writes import all_or_first_failure
 from framelens_gateway.filters import one_of
+from framelens_gateway.gathering import all_or_first_failure
 from framelens_gateway.index import Collection
 from framelens_gateway.index_admin.admin_index import AdminIndex
 from framelens_gateway.index_admin.errors import Refused

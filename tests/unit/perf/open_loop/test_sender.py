@@ -53,7 +53,9 @@ async def test_callers_who_never_pause() -> None:
 
 
 def test_a_summary_counts_refusals_apart() -> None:
-    sent = [Sent(0, at / 10, 0.0, 100.0 + at, Answer()) for at in range(9)] + [Sent(0, 0.9, 1.0, 3.0, Answer("RESOURCE_EXHAUSTED"))]
+    sent = [Sent(0, at / 10, 0.0, 100.0 + at, Answer()) for at in range(9)] + [
+        Sent(0, 0.9, 1.0, 3.0, Answer("RESOURCE_EXHAUSTED"))
+    ]
     summary = summarize(sent, 1.0)
     assert summary.offered_rate == 10
     assert summary.goodput == 9
