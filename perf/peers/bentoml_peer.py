@@ -11,7 +11,8 @@ from visual_search import PeerSettings, VisualSearch
 
 
 class BentoMLSettings(PeerSettings):
-    max_batch_size: int = 4
+    # The least that BentoML batches with; more made callers wait longer and answered no more of them.
+    max_batch_size: int = 2
     # A request that would wait longer is refused with 503.
     max_latency_ms: int = 10_000
     # Batches that one worker handles at once.

@@ -10,12 +10,14 @@ from typing import Annotated, Any
 import anyio.to_thread
 import uvicorn
 from fastapi import FastAPI, File, Request
-from visual_search import PeerSettings, VisualSearch
+from visual_search import CORES, PeerSettings, VisualSearch
 
 
 class FastApiSettings(PeerSettings):
+    # One queue for all cores: with a process on each, a connection stays with its own, be that busy or not.
+    workers: int = 1
     # Requests that one worker handles at once.
-    pool_threads: int = 1
+    pool_threads: int = CORES
 
 
 settings = FastApiSettings()

@@ -10,7 +10,8 @@ from visual_search import PeerSettings, VisualSearch
 
 
 class LitServeSettings(PeerSettings):
-    max_batch_size: int = 4
+    # 1 is no batching. On a CPU a batch takes as long as its pictures one by one, and the first waits for the last.
+    max_batch_size: int = 1
     # How long a worker waits for its batch to fill.
     batch_timeout_s: float = 0.005
     # Processes that speak HTTP.

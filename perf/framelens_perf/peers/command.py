@@ -9,7 +9,7 @@ from rich.console import Console
 from framelens_perf.peers.definitions import PEERS
 from framelens_perf.peers.failures import AskFailed, PeerFailure
 from framelens_perf.peers.measurement import Plan
-from framelens_perf.peers.run import PeerPaths, run_peers
+from framelens_perf.peers.run import PeerPaths, report_peers, run_peers
 
 _EXISTING = click.Path(path_type=Path, exists=True)
 _ANY = click.Path(path_type=Path)
@@ -42,10 +42,12 @@ def peers(
     plan = Plan(callers=callers, saturate_s=seconds, try_s=seconds, p99_bound_ms=p99_ms)
     chosen = [peer for peer in PEERS if not names or peer.package in names]
     paths = PeerPaths(model_repository, pictures, out, environment)
+    console = Console()
     try:
-        run_peers(paths, chosen, plan, _settings(settings), Console())
+        results = run_peers(paths, chosen, plan, _settings(settings), console)
     except (PeerFailure, AskFailed) as error:
         raise click.ClickException(str(error)) from error
+    report_peers(results, plan, out / "report.json", console)
 
 
 def _settings(given: tuple[str, ...]) -> dict[str, str]:

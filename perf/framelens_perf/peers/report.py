@@ -1,5 +1,6 @@
 """What was measured of each peer, as a table and as JSON."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ class PeerResult:
         return vars(self) | {"measured": self.measured.to_json()}
 
 
-def peer_table(results: list[PeerResult], plan: Plan) -> Table:
+def peer_table(results: Sequence[PeerResult], plan: Plan) -> Table:
     bound = f"frames/s, p99 <= {plan.p99_bound_ms:.0f} ms"
     table = Table("peer", "version", "alone ms", "saturated frames/s", bound, box=box.SIMPLE_HEAD, pad_edge=False)
     for column in table.columns[2:]:

@@ -36,8 +36,8 @@ class PeerPaths:
 
 def run_peers(
     paths: PeerPaths, peers: Sequence[Peer], plan: Plan, settings: Mapping[str, str], console: Console
-) -> bool:
-    """Whether every peer was measured. Raises PeerFailure."""
+) -> list[PeerResult]:
+    """Raises PeerFailure, and AskFailed where a peer leaves a caller who is alone unanswered."""
     console.print(f"preparing the peers' environment in {paths.environment} (a few minutes the first time)")
     found = versions(prepared(paths.environment))
     frames = feed_frames(paths.pictures, _FRAMES)
@@ -49,17 +49,17 @@ def run_peers(
         with running(peer, paths.environment, engines, paths.out, settings) as url:
             measured = asyncio.run(_measured(url, frames, expected, plan))
         results.append(PeerResult(peer.name, found[peer.package], dict(settings), measured))
-    write_report(paths.out / "report.json", results, plan)
+    return results
+
+
+def report_peers(results: Sequence[PeerResult], plan: Plan, path: Path, console: Console) -> None:
+    """Prints the table and what to doubt in it, and writes everything to `path`."""
+    report = {"machine": machine(), "plan": asdict(plan), "peers": [result.to_json() for result in results]}
+    path.write_text(json.dumps(report, indent=2) + "\n")
     console.print(peer_table(results, plan))
     for doubt in (line for result in results for line in doubts(result)):
         console.print(f"[yellow]{doubt}[/]")
-    console.print(f"every try of a rate is in {paths.out / 'report.json'}")
-    return True
-
-
-def write_report(path: Path, results: Sequence[PeerResult], plan: Plan) -> None:
-    report = {"machine": machine(), "plan": asdict(plan), "peers": [result.to_json() for result in results]}
-    path.write_text(json.dumps(report, indent=2) + "\n")
+    console.print(f"every try of a rate is in {path}")
 
 
 async def _measured(url: str, frames: Sequence[bytes], expected: Sequence[Objects], plan: Plan) -> Measured:
