@@ -20,6 +20,7 @@ from framelens_client.reasons import Reason
 from framelens_gateway.errors import Unavailable
 from framelens_gateway.milvus import MilvusConnection, is_not_found
 from framelens_gateway.product_collection import (
+    INDEX_TYPE_PROPERTY,
     PRODUCT_FIELDS,
     Plan,
     complete_collection,
@@ -131,8 +132,6 @@ class MilvusIndex:
             self._aliases.pop(alias, None)
         else:
             self._aliases[alias] = started, collection
-            # Read anew with the alias: the name may have been given again, to a collection with another index.
-            self._index_types.pop(collection.name, None)
         return collection
 
     def _alias_was_read(self, alias: str, read: "asyncio.Task[Collection | None]") -> None:
@@ -249,7 +248,12 @@ class MilvusIndex:
             if is_not_found(error):
                 return None
             raise
-        return Collection(described["collection_name"], *space_of(described))
+        collection = Collection(described["collection_name"], *space_of(described))
+        # With every alias: a name may have been given again, to a collection with another index.
+        self._index_types.pop(collection.name, None)
+        if told := described["properties"].get(INDEX_TYPE_PROPERTY):
+            self._index_types[collection.name] = told
+        return collection
 
     def _read_aliases(self, client: MilvusClient, aliases: Sequence[str]) -> list[Collection | None]:
         return [self._read_alias(client, alias) for alias in aliases]

@@ -30,6 +30,8 @@ PRODUCT_FIELDS = (*FIELD_BYTES, "row_id", "ordinal", "price", "x_min", "y_min", 
 SPACE_PROPERTY = "framelens.space"
 # Whose collection it is, also while no alias stands on it.
 ALIAS_PROPERTY = "framelens.alias"
+# What its index is searched with depends on it, and asking for it costs Milvus Lite as much as a search.
+INDEX_TYPE_PROPERTY = "framelens.index_type"
 _INDEX_PARAMETERS: dict[str, dict[str, int]] = {
     "HNSW": {"M": 16, "efConstruction": 200},
     "IVF_FLAT": {"nlist": 128},
@@ -55,7 +57,11 @@ def complete_collection(client: MilvusClient, plan: Plan, timeout_s: float) -> N
         lambda: client.create_collection(
             plan.name,
             schema=_product_schema(client, plan.size),
-            properties={SPACE_PROPERTY: plan.space, ALIAS_PROPERTY: plan.alias},
+            properties={
+                SPACE_PROPERTY: plan.space,
+                ALIAS_PROPERTY: plan.alias,
+                INDEX_TYPE_PROPERTY: plan.index_type,
+            },
             timeout=timeout_s,
         ),
     )

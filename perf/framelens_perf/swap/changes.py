@@ -94,7 +94,10 @@ class Operator:
 
 def run(command: Command) -> Any:  # noqa: ANN401
     """What the command prints as JSON. Raises CommandFailure."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    # In a session of its own, as an operator's is: what it shares with nobody, it can stand back with.
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False, start_new_session=True
+    )
     if done.returncode:
         shown = " ".join([Path(command[0]).name, *command[1:]])
         raise CommandFailure(f"`{shown}` ended with status {done.returncode}:\n{done.stderr[-3000:]}")

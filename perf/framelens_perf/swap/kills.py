@@ -71,7 +71,9 @@ class Killer:
         return read_addresses(self.var_dir / SERVE_FILE).grpc
 
     def _kill(self, command: Command, victim: str, after_s: float) -> None:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
         time.sleep(after_s)
         kill(process.pid if victim == "command" else read_addresses(self.var_dir / SERVE_FILE).pids[victim])
         process.wait()
