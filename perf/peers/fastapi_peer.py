@@ -14,7 +14,7 @@ from visual_search import CORES, PeerSettings, VisualSearch
 
 
 class FastApiSettings(PeerSettings):
-    # One queue for all cores: with a process on each, a connection stays with its own, be that busy or not.
+    # One queue for all cores: with a process on each, a connection waits for its own, though another be idle.
     workers: int = 1
     # Requests that one worker handles at once.
     pool_threads: int = CORES

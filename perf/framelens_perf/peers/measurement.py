@@ -33,11 +33,15 @@ class Plan:
     callers: int = 8
     warm_up_s: float = 5.0
     saturate_s: float = 20.0
-    # One try of a rate; p99 needs a few hundred requests.
+    # One try of a rate, up to three times as long where fewer would come: p99 of a few is their worst.
     try_s: float = 20.0
+    least_requests: int = 100
     p99_bound_ms: float = 150.0
     # Of the saturated rate: how far apart a rate that held and one that failed may end up.
     precision: float = 0.05
+
+    def seconds_at(self, rate: float) -> float:
+        return min(3 * self.try_s, max(self.try_s, self.least_requests / rate))
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,10 @@ class Measured:
     tries: tuple[RateTry, ...]
 
     @property
-    def most_delayed_share(self) -> float:
-        return max((each.delayed_share for each in self.tries), default=0.0)
+    def delayed_share(self) -> float:
+        """Over all tries: of a single short one, it is soon a large share."""
+        requests = sum(each.requests for each in self.tries)
+        return sum(each.delayed_share * each.requests for each in self.tries) / max(1, requests)
 
     def to_json(self) -> dict[str, Any]:
         return vars(self) | {"tries": [each.to_json() for each in self.tries]}
@@ -85,9 +91,10 @@ async def measure(ask: Ask, frames: Sequence[bytes], plan: Plan) -> Measured:
 
     async def attempt(rate: float) -> bool:
         # Each try has arrivals of its own: repeats of one schedule would repeat its luck.
-        schedule = poisson(rate, plan.try_s, seed=len(tries))
+        seconds = plan.seconds_at(rate)
+        schedule = poisson(rate, seconds, seed=len(tries))
         await _settle(coded, frames, plan.callers)
-        tries.append(accounted(rate, await send(schedule, frames, coded, _MOST_OUTSTANDING), plan.try_s))
+        tries.append(accounted(rate, await send(schedule, frames, coded, _MOST_OUTSTANDING), seconds))
         return tries[-1].p99_ms <= plan.p99_bound_ms
 
     sustained = await largest_rate(attempt, saturated, plan.precision) if saturated else 0.0

@@ -40,9 +40,9 @@ def doubts(result: PeerResult) -> list[str]:
     measured, said = result.measured, []
     if measured.saturated_failures:
         said.append(f"{result.name}: {measured.saturated_failures} requests failed while saturated")
-    if measured.most_delayed_share > 0.01:
+    if measured.delayed_share > 0.01:
         said.append(
-            f"{result.name}: the generator sent up to {measured.most_delayed_share:.0%} of a run's requests late, which"
+            f"{result.name}: the generator sent {measured.delayed_share:.0%} of all requests late, which"
             " counts against the peer; give it a core of its own"
         )
     return said

@@ -10,7 +10,16 @@ from framelens_perf.peers.failures import AskFailed
 from framelens_perf.peers.measurement import Plan, accounted, measure
 
 FRAMES = [b"one", b"two"]
-SHORT = Plan(alone_asks=5, callers=4, warm_up_s=0.05, saturate_s=0.4, try_s=0.3, p99_bound_ms=100, precision=0.2)
+SHORT = Plan(
+    alone_asks=5,
+    callers=4,
+    warm_up_s=0.05,
+    saturate_s=0.4,
+    try_s=0.3,
+    least_requests=1,
+    p99_bound_ms=100,
+    precision=0.2,
+)
 
 
 class OneAtATime:
@@ -67,3 +76,8 @@ def test_latency_counts_from_the_time_that_was_due() -> None:
 
 def test_nobody_came() -> None:
     assert accounted(0.01, [], 1.0).p99_ms == 0.0
+
+
+def test_a_slow_rate_is_tried_for_longer() -> None:
+    plan = Plan(try_s=20, least_requests=100)
+    assert [plan.seconds_at(rate) for rate in (50, 5, 2, 0.1)] == [20, 20, 50, 60]
