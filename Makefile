@@ -10,7 +10,9 @@ ROOMS := client gateway triton build_engines perf
 PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && { echo $$p; break; }; done)
 PIP_FLAGS := --quiet --disable-pip-version-check
-TEST_TOOLS := pytest pytest-asyncio pytest-timeout
+TEST_TOOLS := pytest pytest-asyncio pytest-timeout pytest-xdist
+# Unit tests on all cores; those that start servers one after the other, for these take all cores by themselves.
+PARALLEL := -n auto --dist loadfile
 LINT_TOOLS := ruff mypy types-protobuf types-PyYAML grpc-stubs
 
 .PHONY: help setup engines demo serve swap-test perf test lint clean
@@ -36,8 +38,9 @@ serve: setup engines ## Run the stack on loopback until Ctrl-C
 	@exec $(GATEWAY)/bin/framelens-stack
 
 test: setup engines var/samples/.ready $(SERVER)/.test-ready $(GATEWAY)/.test-ready ## Run all tests
-	$(SERVER)/bin/python -m pytest tests/unit/build_engines tests/unit/triton tests/unit/perf
-	$(GATEWAY)/bin/python -m pytest tests/unit/client tests/unit/gateway tests/integration tests/e2e
+	$(SERVER)/bin/python -m pytest $(PARALLEL) tests/unit/build_engines tests/unit/triton tests/unit/perf
+	$(GATEWAY)/bin/python -m pytest $(PARALLEL) tests/unit/client tests/unit/gateway
+	$(GATEWAY)/bin/python -m pytest tests/integration tests/e2e
 
 lint: $(SERVER)/.test-ready $(GATEWAY)/.test-ready ## Check style and types
 	$(GATEWAY)/bin/ruff check .

@@ -10,10 +10,12 @@ from rich.console import Console
 
 from framelens_client import FrameLensError
 from framelens_perf.analyzer.command import analyze
+from framelens_perf.critical_path.command import compare_command, gate
 from framelens_perf.critical_path.run import FULL_PLAN, QUICK_PLAN, run_perf
 from framelens_perf.critical_path.scene import PerfPaths
 from framelens_perf.demo import DemoPaths, run_demo
 from framelens_perf.peers.command import peers
+from framelens_perf.peers.failures import AskFailed, PeerFailure
 from framelens_perf.stack import StackFailure
 from framelens_perf.swap.changes import CommandFailure
 from framelens_perf.swap.run import SwapPaths, run_swap_test
@@ -73,14 +75,14 @@ def perf(stack_command: Path, pictures: Path, model_repository: Path, out: Path,
     _exit(lambda: bool(run_perf(paths, QUICK_PLAN if quick else FULL_PLAN, _console())))
 
 
-for command in (analyze, peers):
+for command in (analyze, peers, compare_command, gate):
     main.add_command(command)
 
 
 def _exit(work: Callable[[], bool]) -> None:
     try:
         sys.exit(0 if work() else 1)
-    except (StackFailure, CommandFailure, FrameLensError) as error:
+    except (StackFailure, CommandFailure, PeerFailure, AskFailed, FrameLensError) as error:
         raise click.ClickException(str(error)) from error
 
 

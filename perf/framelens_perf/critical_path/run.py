@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,13 @@ from framelens_perf.critical_path.bars import Bars
 from framelens_perf.critical_path.limit import Engines, Limit
 from framelens_perf.critical_path.load import Target, saturating
 from framelens_perf.critical_path.measure import FULL, QUICK, Lengths, hot, load_curve, overload, saturation
+from framelens_perf.critical_path.page import page
+from framelens_perf.critical_path.peers import beside_peers, measured_as_a_peer
 from framelens_perf.critical_path.scene import PerfPaths, fill, repository_with
 from framelens_perf.critical_path.triton_statistics import TritonStatistics
 from framelens_perf.machine import machine
 from framelens_perf.overhead import measure_overhead
+from framelens_perf.peers.run import PeerPaths
 from framelens_perf.stack import Addresses, embedded_stack
 from framelens_perf.swap.changes import EMBEDDER
 from framelens_perf.workload.frames import feed_frames
@@ -23,6 +26,7 @@ from framelens_perf.workload.frames import feed_frames
 SLO_MS = 150.0
 LATEST = "latest"
 _FRAMES = 60
+_PEERS = Path(".venv/peers")
 _WARM_UP_S = 3.0
 
 
@@ -50,12 +54,19 @@ def run_perf(paths: PerfPaths, plan: Plan, console: Console) -> Path:
     console.print("starting Triton, Milvus and the gateway on loopback")
     with embedded_stack(paths.stack_command, stack_dir, repository) as addresses:
         fill(addresses.grpc, plan.products, stack_dir / "filled.json", console.print)
+        target = Target(addresses.grpc, frames)
         with Limit(Engines(repository, EMBEDDER), plan.products) as limit:
-            report = _measured(Target(addresses.grpc, frames), addresses, limit, plan, console)
-    return _written(paths.out, report, console)
+            report, bars = _measured(target, addresses, limit, plan, console)
+        ours = measured_as_a_peer(target) if plan.peers else None
+    if ours is not None:
+        report["peers"], best = beside_peers(ours, PeerPaths(repository, paths.pictures, paths.out, _PEERS), console)
+        bars = replace(bars, best_peer=best)
+    return _written(paths.out, report | {"bars": bars.to_json()}, bars, console)
 
 
-def _measured(target: Target, addresses: Addresses, limit: Limit, plan: Plan, console: Console) -> dict[str, Any]:
+def _measured(
+    target: Target, addresses: Addresses, limit: Limit, plan: Plan, console: Console
+) -> tuple[dict[str, Any], Bars]:
     lengths, frames = plan.lengths, target.frames
     triton = TritonStatistics(addresses.triton_grpc)
     limit.warm_up(frames[0])
@@ -84,27 +95,28 @@ def _measured(target: Target, addresses: Addresses, limit: Limit, plan: Plan, co
         best_peer=None,
         hot_over_uncached=repeated["over_uncached"],
     )
-    console.print(bars.table())
-    return {
+    report = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "machine": machine(),
         "precision": plan.precision,
         "products": plan.products,
-        "bars": bars.to_json(),
         "alone": asdict(alone),
         "saturated": saturated.to_json(),
         "curve": curve,
         "overload": over_summary,
         "hot": repeated,
     }
+    return report, bars
 
 
-def _written(out: Path, report: dict[str, Any], console: Console) -> Path:
+def _written(out: Path, report: dict[str, Any], bars: Bars, console: Console) -> Path:
     folder = out / time.strftime("%Y%m%d-%H%M%S")
     folder.mkdir()
     (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    (folder / "report.html").write_text(page(report, bars.lines()))
     latest = out / LATEST
     latest.unlink(missing_ok=True)
     latest.symlink_to(folder.name)
-    console.print(f"the report is in {folder}")
+    console.print(bars.table())
+    console.print(f"report.json and report.html are in {folder}")
     return folder

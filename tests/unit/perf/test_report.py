@@ -31,5 +31,5 @@ def test_only_what_was_detected_has_a_score(tmp_path: Path) -> None:
     assert "0.95" in shown
     assert "1.00" not in shown
     path = tmp_path / "report.json"
-    write_report(path, [answer(FOUND), answer(DRAWN)], Recall(1, ()), Overhead(1.0, 1.0, 1.0, 1.0))
+    write_report(path, [answer(FOUND), answer(DRAWN)], Recall(1, ()), Overhead(1.0, 1.0, 1.0, 1.0, {}))
     assert [frame["objects"][0]["score"] for frame in json.loads(path.read_text())["frames"]] == [0.95, None]
