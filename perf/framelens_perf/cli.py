@@ -16,6 +16,7 @@ from framelens_perf.critical_path.scene import PerfPaths
 from framelens_perf.demo import DemoPaths, run_demo
 from framelens_perf.peers.command import peers
 from framelens_perf.peers.failures import AskFailed, PeerFailure
+from framelens_perf.soak.run import run_soak
 from framelens_perf.stack import StackFailure
 from framelens_perf.swap.changes import CommandFailure
 from framelens_perf.swap.run import SwapPaths, run_swap_test
@@ -73,6 +74,15 @@ def perf(stack_command: Path, pictures: Path, model_repository: Path, out: Path,
     """Measure the critical path beside its limit, and print its bars."""
     paths = PerfPaths(stack_command, pictures, model_repository, out)
     _exit(lambda: bool(run_perf(paths, QUICK_PLAN if quick else FULL_PLAN, _console())))
+
+
+@main.command()
+@_path_options("var/perf")
+@click.option("--minutes", type=click.FloatRange(1), default=30.0, show_default=True)
+def soak(stack_command: Path, pictures: Path, model_repository: Path, out: Path, minutes: float) -> None:
+    """Keep a stack under steady load, and watch memory, descriptors, threads and latency for growth."""
+    paths = PerfPaths(stack_command, pictures, model_repository, out)
+    _exit(lambda: run_soak(paths, minutes, _console()))
 
 
 for command in (analyze, peers, compare_command, gate):

@@ -111,9 +111,9 @@ def _parts_for(work: Work, rate: float, costs: Costs, assumed: Assumptions, sear
     nodes = 0
     if isinstance(search, MilvusSearch):
         nodes = max(search.nodes_for_memory, _servers(rate * work.milvus_ms / assumed.node_cores))
-    return Parts(
-        cores, max(1, _servers(rate * work.gateway_ms)), _servers(rate * work.gpu_ms), nodes * assumed.node_cores
-    )
+    # A gateway is one process of Python: it has one core, as fast as a core is while others work.
+    gateways = max(1, _servers(rate * work.gateway_ms / costs.all_busy))
+    return Parts(cores, gateways, _servers(rate * work.gpu_ms), nodes * assumed.node_cores)
 
 
 def _servers(busy_ms: float) -> int:

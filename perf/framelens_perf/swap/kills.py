@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from framelens_client import Client, FrameLensError
+from framelens_perf.processes import kill
 from framelens_perf.stack import SERVE_FILE, StackFailure, read_addresses
 from framelens_perf.swap.changes import Change, Command, CommandFailure, run
 from framelens_perf.swap.load import fault
-from framelens_perf.swap.processes import kill
 from framelens_perf.swap.questions import Question
 from framelens_perf.swap.writer import Writer
 

@@ -5,9 +5,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from framelens_perf.processes import memory_mib
 from framelens_perf.swap.changes import Step, run
 from framelens_perf.swap.load import Answered, Load
-from framelens_perf.swap.processes import memory_mib
 
 # Long enough for some hundred answers, which a 99th percentile needs.
 _BEFORE_S = 15.0

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from framelens_perf.processes import memory_mib
 from framelens_perf.swap import measured as module
 from framelens_perf.swap.changes import Step
 from framelens_perf.swap.load import Answered
 from framelens_perf.swap.measured import measure
-from framelens_perf.swap.processes import memory_mib
 
 PYTHON = "import json, time; time.sleep(0.3); print(json.dumps(1))"
 

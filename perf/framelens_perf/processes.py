@@ -9,7 +9,7 @@ _PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
 
 def memory_mib(root: int) -> float:
     """Resident memory of a process and all its descendants, what they share counted once for each."""
-    return sum(_resident_mib(pid) for pid in _family(root))
+    return sum(resident_mib(pid) for pid in family(root))
 
 
 def kill(pid: int) -> None:
@@ -17,15 +17,16 @@ def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-def _family(root: int) -> list[int]:
+def family(root: int) -> list[int]:
+    """A process and all its descendants."""
     children: dict[int, list[int]] = {}
     for path in Path("/proc").iterdir():
         if path.name.isdecimal() and (parent := _parent(path)) is not None:
             children.setdefault(parent, []).append(int(path.name))
-    family = [root]
-    for pid in family:
-        family.extend(children.get(pid, ()))
-    return family
+    found = [root]
+    for pid in found:
+        found.extend(children.get(pid, ()))
+    return found
 
 
 def _parent(process: Path) -> int | None:
@@ -36,7 +37,8 @@ def _parent(process: Path) -> int | None:
         return None
 
 
-def _resident_mib(pid: int) -> float:
+def resident_mib(pid: int) -> float:
+    """Of one process; 0 where it has ended."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_MIB
     except OSError:

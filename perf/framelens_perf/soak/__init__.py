@@ -1,0 +1,1 @@
+"""Load for a long time: whether memory, descriptors, threads or latency grow while nothing else changes."""
