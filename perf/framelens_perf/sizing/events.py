@@ -72,7 +72,10 @@ class Cores:
         self._speed = 1.0
         self._since = 0.0
         self._running: list[tuple[float, int, float, Resume]] = []
-        self._turn = 0
+        self._begun = 0
+        # Of the piece whose end is planned; nothing else ends before it.
+        self._first = 0
+        self._plans = 0
 
     def work(self, ms: float, threads: float = 1.0) -> Wait:
         """`ms` is what one core alone would take; `threads` is how many times faster it is with cores to spare."""
@@ -80,8 +83,8 @@ class Cores:
         def begin(resume: Resume) -> None:
             self._catch_up()
             self._threads += threads
-            self._turn += 1
-            heappush(self._running, (self._reached + ms / threads, self._turn, threads, resume))
+            self._begun += 1
+            heappush(self._running, (self._reached + ms / threads, self._begun, threads, resume))
             self._plan()
 
         return begin
@@ -94,16 +97,21 @@ class Cores:
         """When the first piece ends, if nothing begins before."""
         busy = min(self._threads, self._count)
         crowded = min(1.0, max(0.0, busy - 1) / (self._together - 1)) if self._together > 1 else 1.0
-        self._speed = busy / self._threads * (1 - self._lost * crowded)
-        turn = self._turn
-        left = max(0.0, self._running[0][0] - self._reached)
-        self._simulation.at(self._simulation.now + left / self._speed, lambda: self._end(turn))
+        speed = busy / self._threads * (1 - self._lost * crowded)
+        reaches, first, *_ = self._running[0]
+        if first == self._first and speed == self._speed:
+            return
+        self._first, self._speed = first, speed
+        self._plans += 1
+        plan = self._plans
+        left = max(0.0, reaches - self._reached)
+        self._simulation.at(self._simulation.now + left / speed, lambda: self._end(plan))
 
-    def _end(self, turn: int) -> None:
-        if turn != self._turn:
+    def _end(self, plan: int) -> None:
+        """A plan that was replaced ends nothing."""
+        if plan != self._plans:
             return
         self._catch_up()
-        self._turn += 1
         over: list[Resume] = []
         while self._running and self._running[0][0] <= self._reached + _NOTHING:
             _, _, threads, resume = heappop(self._running)
@@ -112,7 +120,7 @@ class Cores:
         if self._running:
             self._plan()
         else:
-            self._threads = 0.0
+            self._threads, self._first = 0.0, 0
         for resume in over:
             resume()
 
