@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from framelens_perf.sizing.assumptions import Assumptions
 from framelens_perf.sizing.costs import Costs
 
+# As in the gateway: vectors of one call to the index.
+MOST_VECTORS = 64
+# Of one server; with random arrivals it then makes a request wait for twice as long as it takes (M/D/1:
+# 0.8 / (2 x 0.2)).
+BUSIEST = 0.8
 # Rows of the segment that `milvus_query_ms` is of.
 _REFERENCE_ROWS = 100_000
 
@@ -49,6 +54,9 @@ def milvus_search(assumed: Assumptions, rows: float) -> MilvusSearch:
     return MilvusSearch(assumed.milvus_call_ms, segments * assumed.milvus_query_ms * grown, segments, nodes)
 
 
-def search_of(costs: Costs, assumed: Assumptions, products: int) -> LiteSearch | MilvusSearch:
+def search_of(costs: Costs, assumed: Assumptions, products: int, vectors_per_s: float) -> LiteSearch | MilvusSearch:
+    """Milvus Lite as long as it is made for so many rows, and its one process for so many vectors a second."""
     rows = products * assumed.pictures_per_product
-    return lite_search(costs, assumed, rows) if rows <= assumed.lite_rows_most else milvus_search(assumed, rows)
+    lite = lite_search(costs, assumed, rows)
+    busy = vectors_per_s * (lite.call_ms / MOST_VECTORS + lite.query_ms) / 1e3 / costs.all_busy
+    return lite if rows <= assumed.lite_rows_most and busy <= BUSIEST else milvus_search(assumed, rows)
