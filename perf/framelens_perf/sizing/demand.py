@@ -35,6 +35,11 @@ class Demand:
         """Frames a second at which everything is simulated."""
         return self.rate * (1 + self.headroom)
 
+    @property
+    def vectors_per_s(self) -> float:
+        """That are searched with, at that rate."""
+        return self.prepared_for * (1 - self.mix.hot_share) * self.mix.searched
+
 
 @dataclass(frozen=True)
 class Work:

@@ -5,15 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from framelens_perf.sizing.assumptions import Assumptions
-from framelens_perf.sizing.catalog_search import LiteSearch, MilvusSearch
+from framelens_perf.sizing.catalog_search import MOST_VECTORS, LiteSearch, MilvusSearch
 from framelens_perf.sizing.costs import Costs
 from framelens_perf.sizing.events import Cores, Process, Resume, Simulation, Station, start
 from framelens_perf.sizing.frames import Frame
 
 # As in model_repository, of one machine: instances of recognizer, its max_batch_size, and its engines'.
 RECOGNIZERS, _MOST_FRAMES, _MOST_PICTURES = 2, 16, 32
-# As in the gateway: vectors of one call to the index.
-_MOST_VECTORS = 64
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Serving:
         self._embedder = Station(self._embed, engines, _MOST_PICTURES)
         self._gateways = [Station(self._route, servers=1) for _ in range(parts.gateways)]
         # One call in flight for each gateway; Milvus Lite, one process of Python, answers one at a time.
-        self._mergers = [Station(self._merged, 1, _MOST_VECTORS) for _ in range(parts.gateways)]
+        self._mergers = [Station(self._merged, 1, MOST_VECTORS) for _ in range(parts.gateways)]
         self._lite = Station(self._search_lite, servers=1)
         self._milvus = Cores(self._simulation, max(1, parts.milvus_cores))
         self._milvus_cores = parts.milvus_cores

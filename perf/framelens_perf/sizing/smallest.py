@@ -8,21 +8,23 @@ from typing import Any
 from framelens_perf.open_loop.schedule import poisson
 from framelens_perf.open_loop.summary import percentile
 from framelens_perf.sizing.assumptions import Assumptions
-from framelens_perf.sizing.catalog_search import LiteSearch, MilvusSearch, search_of
+from framelens_perf.sizing.catalog_search import BUSIEST, LiteSearch, MilvusSearch, search_of
 from framelens_perf.sizing.costs import Costs
 from framelens_perf.sizing.demand import Demand, Work, capacity, work_of
 from framelens_perf.sizing.failures import Unreachable
 from framelens_perf.sizing.frames import Frame, frames
 from framelens_perf.sizing.serving import RECOGNIZERS, Parts, Serving
 
-_REQUESTS = 8_000
+_REQUESTS = 6_000
 # The first of them meet queues that are still filling.
-_WARM_UP = 800
-# Gateways, GPUs and Milvus are no busier: with random arrivals, a server that is busy for 0.8 of the time makes a
-# request wait for twice as long as it then takes (M/D/1: 0.8 / (2 x 0.2)).
-_BUSIEST = 0.8
+_WARM_UP = 600
+_P99 = 0.99
+# Cores are no busier: the seconds that are simulated don't show a queue that grows for minutes.
+_FULLEST = 0.95
 # Of the cores that the work alone takes; where so many don't help, more would not.
 _DOUBLINGS = 4
+# To a hundredth: p99 of so many requests says no more.
+_EXACT = 100
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Sizing:
 
 def smallest(demand: Demand, costs: Costs, assumed: Assumptions, *, on_gpus: bool = False, seed: int = 0) -> Sizing:
     """Raises Unreachable."""
-    search = search_of(costs, assumed, demand.products)
+    search = search_of(costs, assumed, demand.products, demand.vectors_per_s)
     work = work_of(demand.mix, costs, search, assumed, on_gpus=on_gpus)
     trials = _Trials(demand, costs, assumed, search, seed)
     least = _parts_for(work, demand.prepared_for, costs, assumed, search)
@@ -74,19 +76,26 @@ class _Trials:
     ) -> None:
         self._demand, self._costs, self._assumed, self._search = demand, costs, assumed, search
         rate = demand.prepared_for
+        self._known: dict[Parts, list[float]] = {}
         self._frames = frames(poisson(rate, _REQUESTS / rate, seed), demand.mix, seed)
 
     def latencies_ms(self, parts: Parts) -> list[float]:
         """Once the SLO cannot be kept any more, the rest counts as endless."""
-        most_late = (self._demand.slo_ms, _WARM_UP + len(self._frames) // 100)
-        return self._serving(parts).latencies_ms(self._frames, most_late)[_WARM_UP:]
+        if parts not in self._known:
+            most_late = (self._demand.slo_ms, _WARM_UP + len(self._frames) // 100)
+            self._known[parts] = self._serving(parts).latencies_ms(self._frames, most_late)[_WARM_UP:]
+        return self._known[parts]
 
     def keeps(self, parts: Parts) -> bool:
         return percentile(self.latencies_ms(parts), 99) <= self._demand.slo_ms
 
     def require_one_alone(self, parts: Parts) -> None:
-        """Raises Unreachable where a frame takes too long that waits for nothing."""
-        frame = Frame(0.0, math.ceil(self._demand.mix.objects), hot=False, region=False)
+        """Raises Unreachable where the shortest recognition takes too long, though it waits for nothing."""
+        mix = self._demand.mix
+        if mix.hot_share >= _P99:
+            return
+        region = mix.regions > 0
+        frame = Frame(0.0, 1 if region else int(mix.objects), hot=False, region=region)
         (alone_ms,) = self._serving(parts).latencies_ms([frame])
         if alone_ms > self._demand.slo_ms:
             raise Unreachable(
@@ -107,7 +116,7 @@ class _Trials:
 
 def _parts_for(work: Work, rate: float, costs: Costs, assumed: Assumptions, search: LiteSearch | MilvusSearch) -> Parts:
     """The cores that the work alone takes, and everything else as it will be."""
-    cores = next(count for count in itertools.count(1) if capacity(count, costs) > rate * work.core_ms / 1e3)
+    cores = next(count for count in itertools.count(1) if _FULLEST * capacity(count, costs) > rate * work.core_ms / 1e3)
     nodes = 0
     if isinstance(search, MilvusSearch):
         nodes = max(search.nodes_for_memory, _servers(rate * work.milvus_ms / assumed.node_cores))
@@ -118,7 +127,7 @@ def _parts_for(work: Work, rate: float, costs: Costs, assumed: Assumptions, sear
 
 def _servers(busy_ms: float) -> int:
     """For so much work in a second."""
-    return math.ceil(busy_ms / 1e3 / _BUSIEST)
+    return math.ceil(busy_ms / 1e3 / BUSIEST)
 
 
 def _fewest_cores(least: Parts, trials: _Trials) -> Parts:
@@ -128,7 +137,7 @@ def _fewest_cores(least: Parts, trials: _Trials) -> Parts:
     if enough is None:
         raise trials.unreachable(doubled[-1])
     too_few = enough // 2 if enough > least.cores else enough - 1
-    while enough - too_few > 1:
+    while enough - too_few > max(1, enough // _EXACT):
         middle = (enough + too_few) // 2
         if trials.keeps(replace(least, cores=middle)):
             enough = middle

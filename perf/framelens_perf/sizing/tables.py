@@ -33,14 +33,13 @@ def _index(found: Sizing, demand: Demand, assumed: Assumptions) -> tuple[str, st
     if isinstance(found.search, LiteSearch):
         call = f"a call takes {found.search.core_ms(1):.1f} ms on those cores"
         return "Milvus Lite", "1", f"{rows:,.0f} rows, at most {assumed.lite_rows_most:,}; {call}"
-    search = found.search
-    busy = found.rate * found.work.milvus_ms / 1e3
-    return (
-        "Milvus nodes",
-        str(found.milvus_nodes),
-        f"{rows:,.0f} rows, more than {assumed.lite_rows_most:,}: {search.nodes_for_memory} for memory;"
-        f" {busy:.3g} of {found.parts.milvus_cores} cores busy in {search.segments} segments (assumed)",
+    search, busy = found.search, found.rate * found.work.milvus_ms / 1e3
+    many = f"more than {assumed.lite_rows_most:,}" if rows > assumed.lite_rows_most else "too many searches for Lite"
+    because = (
+        f"{rows:,.0f} rows, {many}: {search.nodes_for_memory} for memory;"
+        f" {busy:.3g} of {found.parts.milvus_cores} cores busy in {search.segments} segments (assumed)"
     )
+    return "Milvus nodes", str(found.milvus_nodes), because
 
 
 def check_table(found: Check) -> Table:
