@@ -21,12 +21,13 @@ _TABLE_WIDTH = 140
 _LATEST = Path("var/perf/latest/report.json")
 _DEFAULTS = Assumptions()
 _SHARE = click.FloatRange(0, 1)
-_NAMES = "; ".join(
-    f"{name}={getattr(_DEFAULTS, name):g}: {field.description}" for name, field in Assumptions.model_fields.items()
+# After \b, click leaves lines as they are.
+_ASSUMED = "\b\nAssumed where a report cannot know:\n" + "\n".join(
+    f"{name}={getattr(_DEFAULTS, name):g}  {field.description}" for name, field in Assumptions.model_fields.items()
 )
 
 
-@click.command(epilog=f"What is assumed where a report cannot know: {_NAMES}.")
+@click.command(epilog=_ASSUMED)
 @click.option("--rate", type=float, help="Frames a second.")
 @click.option("--catalog", type=int, help="Products that are indexed.")
 @click.option("--slo-ms", type=float, default=150.0, show_default=True, help="What p99 has to keep.")

@@ -11,13 +11,15 @@ from framelens_perf.sizing.assumptions import Assumptions
 from framelens_perf.sizing.catalog_search import BUSIEST, LiteSearch, MilvusSearch, search_of
 from framelens_perf.sizing.costs import Costs
 from framelens_perf.sizing.demand import Demand, Work, capacity, work_of
-from framelens_perf.sizing.failures import Unreachable
+from framelens_perf.sizing.failures import SizingError, Unreachable
 from framelens_perf.sizing.frames import Frame, frames
 from framelens_perf.sizing.serving import RECOGNIZERS, Parts, Serving
 
-_REQUESTS = 6_000
-# The first of them meet queues that are still filling.
-_WARM_UP = 600
+_FEWEST_REQUESTS, _MOST_REQUESTS = 6_000, 30_000
+# A queue shows in a time that is so many times as long as the SLO.
+_SLOS = 5
+# One in so many, the first: they meet queues that are still filling.
+_WARM_UP = 10
 _P99 = 0.99
 # Cores are no busier: the seconds that are simulated don't show a queue that grows for minutes.
 _FULLEST = 0.95
@@ -47,7 +49,7 @@ class Sizing:
 
 
 def smallest(demand: Demand, costs: Costs, assumed: Assumptions, *, on_gpus: bool = False, seed: int = 0) -> Sizing:
-    """Raises Unreachable."""
+    """Raises SizingError, and of these Unreachable where nothing keeps the SLO."""
     search = search_of(costs, assumed, demand.products, demand.vectors_per_s)
     work = work_of(demand.mix, costs, search, assumed, on_gpus=on_gpus)
     trials = _Trials(demand, costs, assumed, search, seed)
@@ -75,15 +77,16 @@ class _Trials:
         self, demand: Demand, costs: Costs, assumed: Assumptions, search: LiteSearch | MilvusSearch, seed: int
     ) -> None:
         self._demand, self._costs, self._assumed, self._search = demand, costs, assumed, search
-        rate = demand.prepared_for
         self._known: dict[Parts, list[float]] = {}
-        self._frames = frames(poisson(rate, _REQUESTS / rate, seed), demand.mix, seed)
+        seconds = _requests(demand) / demand.prepared_for
+        self._frames = frames(poisson(demand.prepared_for, seconds, seed), demand.mix, seed)
+        self._warm_up = len(self._frames) // _WARM_UP
 
     def latencies_ms(self, parts: Parts) -> list[float]:
         """Once the SLO cannot be kept any more, the rest counts as endless."""
         if parts not in self._known:
-            most_late = (self._demand.slo_ms, _WARM_UP + len(self._frames) // 100)
-            self._known[parts] = self._serving(parts).latencies_ms(self._frames, most_late)[_WARM_UP:]
+            most_late = (self._demand.slo_ms, self._warm_up + len(self._frames) // 100)
+            self._known[parts] = self._serving(parts).latencies_ms(self._frames, most_late)[self._warm_up :]
         return self._known[parts]
 
     def keeps(self, parts: Parts) -> bool:
@@ -112,6 +115,17 @@ class _Trials:
 
     def _serving(self, parts: Parts) -> Serving:
         return Serving(parts, self._costs, self._search, self._assumed)
+
+
+def _requests(demand: Demand) -> int:
+    """Raises SizingError where they are too many to simulate."""
+    count = max(_FEWEST_REQUESTS, math.ceil(_SLOS * demand.slo_ms / 1e3 * demand.prepared_for))
+    if count > _MOST_REQUESTS:
+        raise SizingError(
+            f"{demand.rate:g} frames/s at an SLO of {demand.slo_ms:g} ms are more than is simulated: divide them among"
+            f" equal installations, such as {math.ceil(count / _FEWEST_REQUESTS)}, and size one of these"
+        )
+    return count
 
 
 def _parts_for(work: Work, rate: float, costs: Costs, assumed: Assumptions, search: LiteSearch | MilvusSearch) -> Parts:

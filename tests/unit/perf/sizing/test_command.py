@@ -15,8 +15,7 @@ from framelens_perf.sizing.command import size
 
 @pytest.fixture(autouse=True)
 def few_requests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(smallest_module, "_REQUESTS", 600)
-    monkeypatch.setattr(smallest_module, "_WARM_UP", 60)
+    monkeypatch.setattr(smallest_module, "_FEWEST_REQUESTS", 600)
     monkeypatch.setattr(check_module, "_REQUESTS", 600)
 
 

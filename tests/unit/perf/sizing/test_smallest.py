@@ -20,8 +20,7 @@ ASSUMED = Assumptions()
 @pytest.fixture(autouse=True)
 def few_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Enough to tell one number of cores from the next."""
-    monkeypatch.setattr(module, "_REQUESTS", 1_000)
-    monkeypatch.setattr(module, "_WARM_UP", 100)
+    monkeypatch.setattr(module, "_FEWEST_REQUESTS", 1_000)
 
 
 def sized(costs: Costs, on_gpus: bool = False, assumed: Assumptions = ASSUMED, **changed: Any) -> Sizing:
@@ -86,6 +85,11 @@ def test_a_search_that_cores_do_not_help(costs: Costs) -> None:
 def test_what_makes_no_sense_is_refused(costs: Costs, absurd: dict[str, float]) -> None:
     with pytest.raises(SizingError, match=r"; give a "):
         sized(costs, **absurd)
+
+
+def test_more_than_can_be_simulated_is_to_be_divided(costs: Costs) -> None:
+    with pytest.raises(SizingError, match=r"divide them among equal installations, such as \d+"):
+        sized(costs, rate=100_000)
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
