@@ -55,7 +55,7 @@ def check_table(found: Check) -> Table:
 
 def check_sentences(found: Check) -> list[str]:
     sentences = [
-        "by chance: what p99 comes to in nine of ten simulated runs of as many requests",
+        "by chance: p99 of nine in ten simulated runs of as many requests; outside: not what was measured",
         f"callers who never pause got {found.saturated:.1f} frames/s; the cores could do {found.capacity:.1f}"
         f" ({found.capacity / found.saturated - 1:+.0%})",
     ]
@@ -69,4 +69,4 @@ def _cells(found: Simulated) -> tuple[str, str, str]:
 
 
 def _spread(load: CheckedLoad) -> str:
-    return f"{load.p99.least:.0f} to {load.p99.most:.0f}{'' if load.p99.by_chance else ', not measured'}"
+    return f"{load.p99.least:.0f} to {load.p99.most:.0f}{'' if load.p99.by_chance else '; outside'}"
