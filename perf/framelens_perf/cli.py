@@ -16,6 +16,7 @@ from framelens_perf.critical_path.scene import PerfPaths
 from framelens_perf.demo import DemoPaths, run_demo
 from framelens_perf.peers.command import peers
 from framelens_perf.peers.failures import AskFailed, PeerFailure
+from framelens_perf.sizing.command import size
 from framelens_perf.soak.run import run_soak
 from framelens_perf.stack import StackFailure
 from framelens_perf.swap.changes import CommandFailure
@@ -85,7 +86,7 @@ def soak(stack_command: Path, pictures: Path, model_repository: Path, out: Path,
     _exit(lambda: run_soak(paths, minutes, _console()))
 
 
-for command in (analyze, peers, compare_command, gate):
+for command in (analyze, peers, compare_command, gate, size):
     main.add_command(command)
 
 

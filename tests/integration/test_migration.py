@@ -31,7 +31,7 @@ WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 REGIONS = (WHOLE, Box(0.0, 0.0, 0.5, 0.5), Box(0.5, 0.5, 1.0, 1.0))
 RESTART_S = 60
 # Few rows to compare with, and no rests for the callers' sake.
-QUICKLY = ("--yes", "--queries=15", "--in-flight=4")
+QUICKLY = ("--yes", "--queries=15", "--in-flight=12")
 # As good a space as the other, with which nothing can be mixed unseen: its vectors are turned by a quarter.
 _TURNED_EMBEDDER = """
 from pathlib import Path
