@@ -11,8 +11,9 @@ from framelens_gateway.recognizer import Recognition, Recognizer, RecognizerCall
 # Weight of the newest recognition in the running mean; what gets faster is believed sooner, for a mean that is too
 # high refuses those who would correct it.
 _NEWEST_SLOWER, _NEWEST_FASTER = 0.1, 0.3
-# What a recognition may take over its expectation, the search behind it included.
-_MARGIN = 1.25
+# As TCP times its packets (RFC 6298): what a recognition may take is its mean and some of its mean deviation more. The
+# search behind it is left the rest.
+_DEVIATIONS = 2.0
 # Sooner than this the callers that were refused would come back all at once.
 _SHORTEST_RETRY_S = 0.02
 
@@ -27,11 +28,12 @@ class PacedRecognizer:
         self._recognizer = recognizer
         self._in_flight = 0
         self._each_s = 0.0
+        self._deviation_s = 0.0
 
     async def recognize(self, call: RecognizerCall, deadline: Deadline) -> Recognition:
         """Raises Overloaded where the deadline could not be kept, and what the recognizer raises."""
         left_s = deadline.remaining("the wait for recognizer")
-        expected_s = self._each_s * (self._in_flight + 1) * _MARGIN
+        expected_s = (self._each_s + _DEVIATIONS * self._deviation_s) * (self._in_flight + 1)
         # One alone is always tried: it says how things stand now.
         if self._in_flight and expected_s > left_s:
             raise Overloaded(self._in_flight, max(expected_s - left_s, _SHORTEST_RETRY_S))
@@ -65,5 +67,10 @@ class PacedRecognizer:
             self._in_flight -= 1
 
     def _learn(self, each_s: float) -> None:
-        weight = _NEWEST_FASTER if each_s < self._each_s else _NEWEST_SLOWER
-        self._each_s = self._each_s + weight * (each_s - self._each_s) if self._each_s else each_s
+        if not self._each_s:
+            self._each_s = each_s
+            return
+        difference_s = each_s - self._each_s
+        weight = _NEWEST_FASTER if difference_s < 0 else _NEWEST_SLOWER
+        self._each_s += weight * difference_s
+        self._deviation_s += weight * (abs(difference_s) - self._deviation_s)
