@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from framelens_perf.recall import Recall, measure_recall
 from framelens_perf.report import answer_table, draw_answer, write_report
 from framelens_perf.sample_frames import DRAWN, RECOGNISED
 from framelens_perf.stack import Addresses, StackFailure, embedded_stack
+from framelens_perf.workload.frames import feed_frames
 from framelens_triton.recognition import Request
 
 CATALOGUE = Path(__file__).with_name("sample_catalog.csv")
@@ -50,8 +52,7 @@ def run_demo(paths: DemoPaths, console: Console) -> bool:
         with Client(addresses.grpc) as client:
             answers = _ask_all(client, paths)
             recall = measure_recall(client, CATALOGUE, paths.pictures)
-        frame = altered_jpeg(paths.pictures / RECOGNISED[0].picture, *RECOGNISED[0].alterations)
-        overhead = _overhead(frame, addresses, paths.model_repository)
+        overhead = _overhead(feed_frames(paths.pictures, _OVERHEAD_ROUNDS), addresses, paths.model_repository)
         console.print("stopping the stack")
     write_report(paths.out / "report.json", answers, recall, overhead)
     console.print(answer_table(answers))
@@ -82,14 +83,14 @@ def _ask_all(client: Client, paths: DemoPaths) -> list[Answer]:
     return answers
 
 
-def _overhead(frame: bytes, addresses: Addresses, model_repository: Path) -> Overhead:
+def _overhead(frames: Sequence[bytes], addresses: Addresses, model_repository: Path) -> Overhead:
     with closing(in_process_recognizer(model_repository, (DETECTOR, EMBEDDER))) as local:
 
         def in_process_ms(picture: bytes) -> float:
             _, clock = local.recognize([Request(picture, DETECTOR, EMBEDDER)])
             return clock.total_ms
 
-        return measure_overhead([frame] * _OVERHEAD_ROUNDS, in_process_ms, addresses, EMBEDDER)
+        return measure_overhead(frames, in_process_ms, addresses, EMBEDDER)
 
 
 def _print_figures(console: Console, recall: Recall, overhead: Overhead) -> None:
