@@ -24,8 +24,9 @@ class BestPeer:
     ours: float
 
     @property
-    def ratio(self) -> float:
-        return self.ours / self.rate
+    def ratio(self) -> float | None:
+        """None where no rate at all kept the bound: on a machine that is too slow for it."""
+        return self.ours / self.rate if self.rate else None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The page shows what was measured and needs nothing else."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -72,3 +73,9 @@ def test_bars_that_were_not_measured_are_not_missed(bars: Bars) -> None:
     lines = {line.what: line for line in bars.lines()}
     assert [line.kept for line in lines.values()] == [True, False, False, True, True, True, True, True]
     assert bars.to_json()["best_peer"]["ratio"] == pytest.approx(1.6)
+
+
+def test_peers_that_keep_the_bound_at_no_rate_have_no_ratio(bars: Bars) -> None:
+    slow = replace(bars, best_peer=BestPeer("LitServe", 0.0, 5.0))
+    assert slow.to_json()["best_peer"]["ratio"] is None
+    assert all(line.value is None for line in slow.lines() if "LitServe" in line.what)
