@@ -14,6 +14,7 @@ from framelens_perf.critical_path.waterfall import SEGMENTS
 
 matplotlib.rcParams.update({"svg.fonttype": "none", "font.size": 10, "axes.spines.top": False})
 _WIDTH = 9.0
+_BINS = 20
 _COLOURS = matplotlib.colormaps["tab20"]
 
 
@@ -59,8 +60,9 @@ def _stack(axes: Axes, row: int, times: Mapping[str, float]) -> None:
 def histograms(curve: Sequence[Mapping[str, Any]]) -> str:
     """How the latencies of each load are spread."""
     figure, axes = _figure(3.0)
-    most = max((point["latencies_ms"][-1] for point in curve if point["latencies_ms"]), default=1.0)
-    edges = [10 ** (exponent / 20 * math.log10(most)) for exponent in range(21)]
+    told = [point["latencies_ms"] for point in curve if point["latencies_ms"]]
+    least, most = min((each[0] for each in told), default=1.0), max((each[-1] for each in told), default=10.0)
+    edges = [least * (most / least) ** (step / _BINS) for step in range(_BINS + 1)]
     for point in curve:
         axes.hist(point["latencies_ms"], bins=edges, histtype="step", label=f"{point['share']:.0%}")
     axes.set(xscale="log", xlabel="latency, ms", ylabel="answers")
