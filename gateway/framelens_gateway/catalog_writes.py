@@ -21,7 +21,7 @@ from framelens_gateway.errors import Unavailable
 from framelens_gateway.filters import one_of
 from framelens_gateway.flushing import Flusher
 from framelens_gateway.gathering import all_or_first_failure
-from framelens_gateway.index import Collection, Index, Row
+from framelens_gateway.index import Collection, Row, Rows
 from framelens_gateway.milvus import CollectionGone
 from framelens_gateway.recognizer import Recognition, Recognizer, RecognizerCall
 from framelens_gateway.routing import Route
@@ -56,7 +56,7 @@ class CatalogWrites:
         self,
         recognizer: Recognizer,
         aliases: Aliases,
-        index: Index,
+        index: Rows,
         crops: CropStore,
         flusher: Flusher,
         max_picture_bytes: int,
@@ -198,7 +198,7 @@ class CatalogWrites:
         return reached
 
 
-async def rows_of(index: Index, collection: Collection, ids: Sequence[str]) -> list[Row]:
+async def rows_of(index: Rows, collection: Collection, ids: Sequence[str]) -> list[Row]:
     """All rows of these products, in the order of row_id."""
     most = len(ids) * validation.MAX_PICTURES_PER_PRODUCT
     return await index.query(collection.name, one_of("product_id", ids), most)

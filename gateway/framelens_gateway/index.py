@@ -71,14 +71,8 @@ def previous_of(alias: str) -> str:
     return f"{alias}__previous"
 
 
-class Index(Protocol):
-    """Raises Unavailable where the index cannot be reached or the alias cannot be served."""
-
-    async def resolve(self, alias: str) -> Collection | None: ...
-
-    async def written(self, alias: str) -> list[Collection]: ...
-
-    async def create(self, alias: str, space: str, size: int) -> Collection: ...
+class Rows(Protocol):
+    """What is in collections. Raises Unavailable where the index cannot be reached."""
 
     async def search(
         self, collection: str, vectors: Sequence[Vector], limit: int, expression: str, timeout_s: float | None = None
@@ -89,6 +83,16 @@ class Index(Protocol):
     async def upsert(self, collection: str, rows: Sequence[Row]) -> None: ...
 
     async def delete(self, collection: str, expression: str) -> None: ...
+
+
+class Index(Rows, Protocol):
+    """The collections too. Raises Unavailable where the index cannot be reached or the alias cannot be served."""
+
+    async def resolve(self, alias: str) -> Collection | None: ...
+
+    async def written(self, alias: str) -> list[Collection]: ...
+
+    async def create(self, alias: str, space: str, size: int) -> Collection: ...
 
     async def flush(self, collection: str) -> None: ...
 

@@ -15,7 +15,7 @@ from framelens_gateway.addresses import host_port
 from framelens_gateway.admission import Admission
 from framelens_gateway.aliases import Aliases
 from framelens_gateway.caching.recognitions import CachedRecognizer
-from framelens_gateway.caching.searches import CachedIndex
+from framelens_gateway.caching.searches import CachedRows
 from framelens_gateway.calls import Calls
 from framelens_gateway.catalog import Catalog
 from framelens_gateway.catalog_writes import CatalogWrites
@@ -107,7 +107,7 @@ def _calls(
     settings: GatewaySettings, recognizer: Recognizer, index: Index, flusher: Flusher, metrics: Metrics
 ) -> Calls:
     aliases = Aliases(index, recognizer, settings.default_space)
-    paced, seen = PacedRecognizer(recognizer), CachedIndex(index, settings.cache_searches_s, metrics.caches)
+    paced, seen = PacedRecognizer(recognizer), CachedRows(index, settings.cache_searches_s, metrics.caches)
     admission = Admission(settings.max_in_flight)
     servings, routing = LiveServings(aliases, settings.detector), Routing.load(settings.routing_file)
 

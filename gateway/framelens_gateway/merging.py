@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from framelens_gateway.deadline import Deadline
-from framelens_gateway.index import Hit, Index, Vector
+from framelens_gateway.index import Hit, Rows, Vector
 
 # Above this the call itself grows slower than two calls.
 _MAX_VECTORS = 64
@@ -35,7 +35,7 @@ class _Waiting:
 class SearchMerger:
     """One call in flight for each key."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Rows) -> None:
         self._index = index
         self._waiting: dict[SearchKey, list[_Waiting]] = {}
         self._pumps: set[asyncio.Task[None]] = set()

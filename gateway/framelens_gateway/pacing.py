@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from framelens_gateway.deadline import Deadline
 from framelens_gateway.errors import DeadlineExceeded, Overloaded
-from framelens_gateway.recognizer import Recognition, Recognizer, RecognizerCall
+from framelens_gateway.recognizer import Recognition, RecognizerCall, Recognizes
 
 # Weight of the newest recognition in the running mean; what gets faster is believed sooner, for a mean that is too
 # high refuses those who would correct it.
@@ -19,12 +19,12 @@ _SHORTEST_RETRY_S = 0.02
 
 
 class PacedRecognizer:
-    """A Recognizer that knows how long a recognition takes behind those that are in flight.
+    """Knows how long a recognition takes behind those that are in flight.
 
     Under load that time grows with their number, so it learns the time of each: latency over the number in flight.
     """
 
-    def __init__(self, recognizer: Recognizer) -> None:
+    def __init__(self, recognizer: Recognizes) -> None:
         self._recognizer = recognizer
         self._in_flight = 0
         self._each_s = 0.0
@@ -39,15 +39,6 @@ class PacedRecognizer:
             raise Overloaded(self._in_flight, max(expected_s - left_s, _SHORTEST_RETRY_S))
         with self._timed():
             return await self._recognizer.recognize(call, deadline)
-
-    async def embedding_size(self, embedder: str) -> int:
-        return await self._recognizer.embedding_size(embedder)
-
-    async def model_ready(self, model: str) -> bool:
-        return await self._recognizer.model_ready(model)
-
-    async def ready(self) -> bool:
-        return await self._recognizer.ready()
 
     @contextmanager
     def _timed(self) -> Iterator[None]:

@@ -87,10 +87,16 @@ class Recognition:
     height: int
 
 
-class Recognizer(Protocol):
-    """Raises InvalidRequest for a picture or region that cannot be used, Unavailable, DeadlineExceeded."""
+class Recognizes(Protocol):
+    """All that a search asks of it. Raises InvalidRequest for a picture or region that cannot be used, Unavailable,
+    DeadlineExceeded.
+    """
 
     async def recognize(self, call: RecognizerCall, deadline: Deadline) -> Recognition: ...
+
+
+class Recognizer(Recognizes, Protocol):
+    """Answers for its models too. Raises Unavailable."""
 
     async def embedding_size(self, embedder: str) -> int: ...
 

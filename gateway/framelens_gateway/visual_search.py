@@ -13,7 +13,7 @@ from framelens_gateway.index import Collection, Hit, Vector
 from framelens_gateway.merging import SearchMerger
 from framelens_gateway.pages import page_token, position_of
 from framelens_gateway.ranking import Ranking, Wanted, score
-from framelens_gateway.recognizer import FoundObject, Recognition, Recognizer, RecognizerCall
+from framelens_gateway.recognizer import FoundObject, Recognition, RecognizerCall, Recognizes
 from framelens_gateway.routing import Route, Routing
 from framelens_gateway.serving import Servings
 
@@ -26,7 +26,7 @@ class VisualSearch:
 
     def __init__(
         self,
-        recognizer: Recognizer,
+        recognizer: Recognizes,
         servings: Servings,
         merger: SearchMerger,
         routing: Routing,

@@ -12,7 +12,7 @@ from cachetools import TTLCache
 from framelens_gateway.deadline import Deadline
 from framelens_gateway.errors import DeadlineExceeded, Unavailable
 from framelens_gateway.metrics import CacheMetrics
-from framelens_gateway.recognizer import STAGES, Recognition, Recognizer, RecognizerCall
+from framelens_gateway.recognizer import STAGES, Recognition, RecognizerCall, Recognizes
 
 # Larger pictures are hashed on a thread: that takes longer than others should wait for.
 _SMALL_BYTES = 2**18
@@ -29,14 +29,14 @@ class _Running:
 
 
 class CachedRecognizer:
-    """A Recognizer that remembers, by a picture's content, the models, and what was asked of them.
+    """Remembers what was found, by a picture's content, the models, and what was asked of them.
 
     A new engine version shows in the first answer that it gives; from then on nothing older is given again. So that it
     shows within `engines_ttl_s`, whoever comes when an engine has not been heard of for so long is answered by it.
     """
 
     def __init__(
-        self, recognizer: Recognizer, max_bytes: int, ttl_s: float, engines_ttl_s: float, metrics: CacheMetrics
+        self, recognizer: Recognizes, max_bytes: int, ttl_s: float, engines_ttl_s: float, metrics: CacheMetrics
     ) -> None:
         self._recognizer = recognizer
         self._engines_ttl_s = engines_ttl_s
@@ -57,15 +57,6 @@ class CachedRecognizer:
             self._metrics.count("recognition", "hit")
             return replace(known, stages_ms=dict.fromkeys(STAGES, 0.0))
         return await self._shared(key, call, deadline)
-
-    async def embedding_size(self, embedder: str) -> int:
-        return await self._recognizer.embedding_size(embedder)
-
-    async def model_ready(self, model: str) -> bool:
-        return await self._recognizer.model_ready(model)
-
-    async def ready(self) -> bool:
-        return await self._recognizer.ready()
 
     async def _shared(self, key: Hashable, call: RecognizerCall, deadline: Deadline) -> Recognition:
         while True:

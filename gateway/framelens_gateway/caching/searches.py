@@ -4,20 +4,20 @@ from collections.abc import Hashable, Sequence
 
 from cachetools import TTLCache
 
-from framelens_gateway.index import Collection, Hit, Index, Row, Vector
+from framelens_gateway.index import Hit, Row, Rows, Vector
 from framelens_gateway.metrics import CacheMetrics
 
 # Of one vector's search, in hits: an answer's own size is not known before.
 _MAX_HITS = 100_000
 
 
-class CachedIndex:
-    """An Index that remembers hits. A write through it ends what is known of its collection before it is acknowledged.
+class CachedRows:
+    """Remembers hits. A write through it ends what is known of its collection before it is acknowledged.
 
     Writes of other gateways are not seen here: `ttl_s` is how long they may stay so.
     """
 
-    def __init__(self, index: Index, ttl_s: float, metrics: CacheMetrics) -> None:
+    def __init__(self, index: Rows, ttl_s: float, metrics: CacheMetrics) -> None:
         self._index = index
         self._metrics = metrics
         self._known: TTLCache[Hashable, list[Hit]] = TTLCache(_MAX_HITS, ttl_s, getsizeof=lambda hits: 1 + len(hits))
@@ -54,23 +54,8 @@ class CachedIndex:
         finally:
             self._wrote(collection)
 
-    async def resolve(self, alias: str) -> Collection | None:
-        return await self._index.resolve(alias)
-
-    async def written(self, alias: str) -> list[Collection]:
-        return await self._index.written(alias)
-
-    async def create(self, alias: str, space: str, size: int) -> Collection:
-        return await self._index.create(alias, space, size)
-
     async def query(self, collection: str, expression: str, limit: int) -> list[Row]:
         return await self._index.query(collection, expression, limit)
-
-    async def flush(self, collection: str) -> None:
-        await self._index.flush(collection)
-
-    async def ready(self) -> bool:
-        return await self._index.ready()
 
     def _keep(self, key: Hashable, hits: list[Hit]) -> None:
         if len(hits) < self._known.maxsize:
