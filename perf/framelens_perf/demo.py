@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -13,8 +12,9 @@ from rich.console import Console
 from framelens_client import Client
 from framelens_perf.alterations import altered_jpeg
 from framelens_perf.answers import Answer, ask
-from framelens_perf.in_process import in_process_recognizer
+from framelens_perf.in_process import DETECTOR, EMBEDDER, in_process_recognizer
 from framelens_perf.overhead import Overhead, measure_overhead
+from framelens_perf.paths import Paths
 from framelens_perf.recall import Recall, measure_recall
 from framelens_perf.report import answer_table, draw_answer, write_report
 from framelens_perf.sample_frames import DRAWN, RECOGNISED
@@ -23,24 +23,13 @@ from framelens_perf.workload.frames import feed_frames
 from framelens_triton.recognition import Request
 
 CATALOGUE = Path(__file__).with_name("sample_catalog.csv")
-DETECTOR, EMBEDDER = "detector", "embedder_effnet_lite0"
 LEAST_RECALL = 0.97
 MOST_RECOGNIZER_OVER_STAGES = 1.35
 MOST_GATEWAY_ADDED_MS = 3.0
 _OVERHEAD_ROUNDS = 40
 
 
-@dataclass(frozen=True)
-class DemoPaths:
-    """What the demo reads and where it writes."""
-
-    stack_command: Path
-    pictures: Path
-    model_repository: Path
-    out: Path
-
-
-def run_demo(paths: DemoPaths, console: Console) -> bool:
+def run_demo(paths: Paths, console: Console) -> bool:
     """Whether every frame's expected match came first, under the right labels, and recall kept its bar.
 
     Raises StackFailure.
@@ -71,7 +60,7 @@ def import_catalogue(addresses: Addresses, pictures: Path, out: Path) -> None:
         raise StackFailure(f"the catalogue was not imported (status {done.returncode}); what failed stands above")
 
 
-def _ask_all(client: Client, paths: DemoPaths) -> list[Answer]:
+def _ask_all(client: Client, paths: Paths) -> list[Answer]:
     answers = []
     for frame in (*RECOGNISED, *DRAWN):
         picture = paths.out / f"{frame.name}.jpg"

@@ -11,12 +11,14 @@ from framelens_triton.models import ModelRepository
 from framelens_triton.onnx_session import onnx_session
 from framelens_triton.recognition import Recognizer
 
+DETECTOR, EMBEDDER = "detector", "embedder_effnet_lite0"
+
 
 class OnnxEngines:
     """The newest version of each engine of a model repository, each in a session of its own."""
 
     def __init__(self, repository: Path, models: Sequence[str], threads: int) -> None:
-        self._sessions = {model: onnx_session(_newest(repository / model), threads) for model in models}
+        self._sessions = {model: onnx_session(newest_engine(repository / model), threads) for model in models}
 
     def infer(self, model: str, images: Pixels, outputs: Sequence[str]) -> dict[str, npt.NDArray[np.generic]]:
         return dict(zip(outputs, self._sessions[model].run(list(outputs), {"images": images}), strict=True))
@@ -27,6 +29,7 @@ def in_process_recognizer(repository: Path, models: Sequence[str], threads: int 
     return Recognizer(ModelRepository(repository), OnnxEngines(repository, models, threads), threads or None)
 
 
-def _newest(model: Path) -> Path:
+def newest_engine(model: Path) -> Path:
+    """The file of the highest version in a model's folder."""
     versions = [folder for folder in model.iterdir() if folder.name.isdecimal()]
     return max(versions, key=lambda folder: int(folder.name)) / "model.onnx"

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # The measurements live in the server's environment, the tests of the stack in the gateway's.
-COMMAND = [ROOT / ".venv/server/bin/python", "-c", "from framelens_perf.analyzer.command import analyze; analyze()"]
+COMMAND = [ROOT / ".venv/server/bin/framelens-perf", "analyze"]
 
 SCENARIOS = {
     "callers": "about: a test\nmodel: detector\nshared_memory: true\nframes: 2\nconcurrency: [1]\n",

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from framelens_client.cli.lazy_group import LazyGroup
 from framelens_gateway.errors import GatewayError
 from framelens_gateway.index_admin.errors import AdminError
-from framelens_gateway.index_admin.lazy_group import LazyGroup
 from framelens_gateway.index_admin.options import ALIAS, JSON, YES, pass_settings, print_result
 
 if TYPE_CHECKING:

@@ -14,12 +14,11 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from framelens_perf.in_process import in_process_recognizer
+from framelens_perf.in_process import DETECTOR, in_process_recognizer
 from framelens_triton.recognition import STAGES, Request
 
 Vectors = npt.NDArray[np.float32]
 
-DETECTOR = "detector"
 SEARCH = "search"
 LIMIT_STAGES = (*STAGES, SEARCH)
 _TOP_K = 10

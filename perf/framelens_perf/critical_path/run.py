@@ -14,13 +14,14 @@ from framelens_perf.critical_path.load import Target, saturating
 from framelens_perf.critical_path.measure import FULL, QUICK, Lengths, hot, load_curve, overload, saturation
 from framelens_perf.critical_path.page import page
 from framelens_perf.critical_path.peers import beside_peers, measured_as_a_peer
-from framelens_perf.critical_path.scene import PerfPaths, fill, repository_with
+from framelens_perf.critical_path.scene import fill, repository_with
 from framelens_perf.critical_path.triton_statistics import TritonStatistics
+from framelens_perf.in_process import EMBEDDER
 from framelens_perf.machine import machine
 from framelens_perf.overhead import measure_overhead
+from framelens_perf.paths import Paths
 from framelens_perf.peers.run import PeerPaths
 from framelens_perf.stack import Addresses, embedded_stack
-from framelens_perf.swap.changes import EMBEDDER
 from framelens_perf.workload.frames import feed_frames
 
 SLO_MS = 150.0
@@ -45,7 +46,7 @@ FULL_PLAN = Plan("int8", 10_000, FULL, peers=True)
 QUICK_PLAN = Plan("fp32", 1_000, QUICK, peers=False)
 
 
-def run_perf(paths: PerfPaths, plan: Plan, console: Console) -> Path:
+def run_perf(paths: Paths, plan: Plan, console: Console) -> Path:
     """The folder of the report. Raises StackFailure, CommandFailure."""
     paths.out.mkdir(parents=True, exist_ok=True)
     repository = repository_with(plan.precision, paths, console.print)

@@ -6,31 +6,22 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from framelens_client import AsyncClient, Product, ProductUpsert, ReferencePicture
-from framelens_perf.swap.changes import DETECTOR, EMBEDDER, run
+from framelens_perf.in_process import DETECTOR, EMBEDDER
+from framelens_perf.paths import Paths
+from framelens_perf.swap.changes import run
 
 _PER_CALL = 64
 _CALLS_AT_ONCE = 2
 _SIDE = 160
 
 
-@dataclass(frozen=True)
-class PerfPaths:
-    """What a measurement reads and where it writes."""
-
-    stack_command: Path
-    pictures: Path
-    model_repository: Path
-    out: Path
-
-
-def repository_with(precision: str, paths: PerfPaths, say: Callable[[str], None]) -> Path:
+def repository_with(precision: str, paths: Paths, say: Callable[[str], None]) -> Path:
     """A model repository whose newest engines are of a precision; built on first need and kept. Raises CommandFailure.
 
     FP32 engines are those of the repository itself.

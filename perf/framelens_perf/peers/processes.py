@@ -6,7 +6,8 @@ import select
 import signal
 import time
 from collections.abc import Iterator
-from pathlib import Path
+
+from framelens_perf.processes import family
 
 _GRACE_S = 10.0
 
@@ -18,19 +19,11 @@ def end_family(root: int) -> None:
     """
     with contextlib.ExitStack() as open_files:
         # A handle each, taken while all live: a process id may be another's by the time it is used.
-        family = [handle for pid in _family(root) for handle in _handle(pid, open_files)]
-        for who in (family[:1], family):
+        handles = [handle for pid in family(root) for handle in _handle(pid, open_files)]
+        for who in (handles[:1], handles):
             _signal(who, signal.SIGTERM)
             _wait(who, _GRACE_S)
-        _signal(family, signal.SIGKILL)
-
-
-def _family(root: int) -> Iterator[int]:
-    yield root
-    for thread in Path(f"/proc/{root}/task").glob("*/children"):
-        with contextlib.suppress(OSError):  # It has ended meanwhile.
-            for child in thread.read_text().split():
-                yield from _family(int(child))
+        _signal(handles, signal.SIGKILL)
 
 
 def _handle(pid: int, open_files: contextlib.ExitStack) -> Iterator[int]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from framelens_perf.in_process import DETECTOR, EMBEDDER, newest_engine
 from framelens_perf.machine import machine
 from framelens_perf.peers.check import Objects, check_answers, expected_objects
 from framelens_perf.peers.definitions import Peer
@@ -21,7 +22,6 @@ from framelens_perf.workload.frames import feed_frames
 _FRAMES = 64
 # Frames whose answers are compared before anything is measured.
 _CHECKED = 8
-_DETECTOR, _EMBEDDER = "detector", "embedder_effnet_lite0"
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,10 @@ def run_peers(
     console.print(f"preparing the peers' environment in {paths.environment} (a few minutes the first time)")
     found = versions(prepared(paths.environment))
     frames = feed_frames(paths.pictures, _FRAMES)
-    expected = expected_objects(paths.model_repository, _DETECTOR, _EMBEDDER, frames[:_CHECKED])
-    engines = Engines(_newest(paths.model_repository / _DETECTOR), _newest(paths.model_repository / _EMBEDDER))
+    expected = expected_objects(paths.model_repository, DETECTOR, EMBEDDER, frames[:_CHECKED])
+    engines = Engines(
+        newest_engine(paths.model_repository / DETECTOR), newest_engine(paths.model_repository / EMBEDDER)
+    )
     results = []
     for peer in peers:
         console.print(f"measuring {peer.name} {found[peer.package]}")
@@ -66,8 +68,3 @@ async def _measured(url: str, frames: Sequence[bytes], expected: Sequence[Object
     async with HttpCaller(url) as caller:
         await check_answers(caller, frames[: len(expected)], expected)
         return await measure(caller.ask, frames, plan)
-
-
-def _newest(model: Path) -> Path:
-    versions = [folder for folder in model.iterdir() if folder.name.isdecimal()]
-    return max(versions, key=lambda folder: int(folder.name)) / "model.onnx"

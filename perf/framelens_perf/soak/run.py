@@ -9,10 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 from framelens_perf.critical_path.load import Run, Target, answered_rate, arriving, saturating
-from framelens_perf.critical_path.scene import PerfPaths, fill
+from framelens_perf.critical_path.scene import fill
 from framelens_perf.machine import machine
 from framelens_perf.open_loop.sender import OK
 from framelens_perf.open_loop.summary import summarize
+from framelens_perf.paths import Paths
 from framelens_perf.soak.drift import Drift, drifts
 from framelens_perf.soak.usage import Usage, usages
 from framelens_perf.stack import embedded_stack
@@ -27,7 +28,7 @@ _MIX = Mix(regions=0.3)
 _SAMPLES = 120
 
 
-def run_soak(paths: PerfPaths, minutes: float, console: Console) -> bool:
+def run_soak(paths: Paths, minutes: float, console: Console) -> bool:
     """Whether nothing grew and nothing failed. Raises StackFailure."""
     seconds, stack_dir = minutes * 60, paths.out / f"stack-{_PRODUCTS}"
     with embedded_stack(paths.stack_command, stack_dir, paths.model_repository) as addresses:

@@ -9,7 +9,6 @@ from typing import Any
 
 from framelens_perf.stack import Addresses
 
-DETECTOR, EMBEDDER = "detector", "embedder_effnet_lite0"
 NEXT_SPACE = "embedder_effnet_lite1"
 _TIMEOUT_S = 600
 

@@ -5,11 +5,12 @@ import itertools
 import random
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from framelens_client import AsyncClient, FrameLensError, Recognition, RegionSearch
 from framelens_client.settings import NO_RETRIES
+from framelens_perf.open_loop.sender import Answer, saturate
 from framelens_perf.swap.questions import Question
 from framelens_perf.workload.traffic import marked
 
@@ -98,19 +99,13 @@ def saturated_rate(address: str, asked: Sequence[Question], seconds: float) -> f
 
 
 async def _saturate(address: str, asked: Sequence[Question], seconds: float) -> float:
-    endless = itertools.cycle(asked)
-    end = time.monotonic() + seconds
     async with AsyncClient(address, retries=NO_RETRIES) as client:
-        counts = await asyncio.gather(*(_until(client, endless, end) for _ in range(_SATURATING_CALLERS)))
-    return sum(counts) / seconds
 
+        async def one(question: Question) -> Answer:
+            await ask(client, question)
+            return Answer()
 
-async def _until(client: AsyncClient, endless: Iterator[Question], end: float) -> int:
-    count = 0
-    while time.monotonic() < end:
-        await ask(client, next(endless))
-        count += 1
-    return count
+        return len(await saturate(asked, one, _SATURATING_CALLERS, seconds)) / seconds
 
 
 def _since(scheduled: float) -> float:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from framelens_perf.open_loop.summary import percentile
 from framelens_perf.processes import memory_mib
 from framelens_perf.swap.changes import Step, run
 from framelens_perf.swap.load import Answered, Load
@@ -97,9 +98,8 @@ def _measured(windows: Sequence[_Window], answers: Sequence[Answered], p99_befor
 
 
 def p99(values: Sequence[float]) -> float:
-    """The smallest value that 99 % are not above."""
-    ordered = sorted(values)
-    return ordered[-(-99 * len(ordered) // 100) - 1] if ordered else 0.0
+    """The smallest value that 99 % are not above; 0 of none."""
+    return percentile(values, 99) if values else 0.0
 
 
 def _examples(answers: Sequence[Answered]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ import json
 import random
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from rich.console import Console
 
 from framelens_perf.alterations import encoded
 from framelens_perf.demo import CATALOGUE, import_catalogue
+from framelens_perf.in_process import DETECTOR, EMBEDDER
 from framelens_perf.machine import has_int8_dot_product, machine
+from framelens_perf.paths import Paths
 from framelens_perf.stack import embedded_stack
-from framelens_perf.swap.changes import DETECTOR, EMBEDDER, NEXT_SPACE, Change, Operator, Step, run
+from framelens_perf.swap.changes import NEXT_SPACE, Change, Operator, Step, run
 from framelens_perf.swap.kills import VICTIMS, Kill, Killer
 from framelens_perf.swap.load import Load, saturated_rate
 from framelens_perf.swap.measured import Measured, measure
@@ -34,17 +36,7 @@ _ROUNDS = 3
 _MIGRATE_SHARE = 0.4
 
 
-@dataclass(frozen=True)
-class SwapPaths:
-    """What the test reads and where it writes."""
-
-    stack_command: Path
-    pictures: Path
-    model_repository: Path
-    out: Path
-
-
-def run_swap_test(paths: SwapPaths, kills: int, console: Console) -> bool:
+def run_swap_test(paths: Paths, kills: int, console: Console) -> bool:
     """Whether every bar was kept. Raises StackFailure, CommandFailure."""
     shutil.rmtree(paths.out, ignore_errors=True)
     var_dir, repository = paths.out / "stack", paths.out / "model_repository"
@@ -79,7 +71,7 @@ def _prepare(operator: Operator, pictures: Path, console: Console) -> dict[str, 
 
 
 def _measure_all(
-    paths: SwapPaths, operator: Operator, engines: dict[str, dict[str, Any]], console: Console
+    paths: Paths, operator: Operator, engines: dict[str, dict[str, Any]], console: Console
 ) -> list[Measured]:
     asked, addresses = questions(CATALOGUE, paths.pictures), operator.addresses
     saturated_rate(addresses.grpc, asked, _WARM_UP_S)
@@ -109,7 +101,7 @@ def _publications(operator: Operator, engines: dict[str, dict[str, Any]]) -> lis
 
 
 def _kill_all(
-    paths: SwapPaths,
+    paths: Paths,
     operator: Operator,
     engines: dict[str, dict[str, Any]],
     measured: list[Measured],
