@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from framelens_gateway.deadline import EARLY_S, Deadline
 from framelens_gateway.errors import DeadlineExceeded, GatewayError, InternalError, NotArrived, Unauthenticated
 from framelens_gateway.metrics import Metrics
 from framelens_gateway.settings import GatewaySettings
+from framelens_gateway.tracing import call_span
 from framelens_gateway.trials.search import Search
 from framelens_gateway.trials.trials import Trials
 
@@ -81,12 +82,19 @@ class Calls:
         await self._trials.close()
         await self._catalog.close()
 
-    async def run(self, name: str, read: ReadRequest, authorization: str | None, timeout_s: float | None) -> Message:
+    async def run(self, name: str, read: ReadRequest, headers: Mapping[str, str], timeout_s: float | None) -> Message:
         """Runs one method within its time, which begins now. Raises GatewayError, and nothing else but cancellation.
 
-        The request is read only for a caller with a token, once there is a permit: until then it costs nothing.
+        The request is read only for a caller with a token, once there is a permit: until then it costs nothing. Of the
+        headers, by lowercase names, `authorization` and those of W3C Trace Context are used.
         """
-        method, started = self.methods[name], time.monotonic()
+        with call_span(name, headers):
+            return await self._accounted(self.methods[name], read, headers.get("authorization"), timeout_s)
+
+    async def _accounted(
+        self, method: Method, read: ReadRequest, authorization: str | None, timeout_s: float | None
+    ) -> Message:
+        started = time.monotonic()
         outcome = "OK"
         try:
             self._check_token(authorization)
@@ -100,11 +108,11 @@ class Calls:
             outcome = Reason.DEADLINE_EXCEEDED if late else Reason.CANCELLED
             raise
         except Exception as error:
-            log.exception("%s failed", name)
+            log.exception("%s failed", method.name)
             outcome = Reason.INTERNAL
             raise InternalError from error
         finally:
-            self._metrics.requests.labels(name, outcome).inc()
+            self._metrics.requests.labels(method.name, outcome).inc()
 
     async def _timed(self, method: Method, read: ReadRequest, timeout_s: float | None) -> Message:
         lane, started = method.lane, time.perf_counter()

@@ -65,7 +65,7 @@ def _behaviour(calls: Calls, method: Method) -> "Callable[[AsyncIterator[bytes],
             return await _only(requests, method)
 
         try:
-            return await calls.run(method.name, read, metadata.get("authorization"), context.time_remaining())
+            return await calls.run(method.name, read, metadata, context.time_remaining())
         except GatewayError as error:
             status = rpc_status.to_status(error_status(error))
             await context.abort_with_status(status)  # type: ignore[attr-defined]

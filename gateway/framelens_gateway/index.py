@@ -20,6 +20,7 @@ from framelens_client.reasons import Reason
 from framelens_gateway.errors import Unavailable
 from framelens_gateway.milvus import MilvusConnection, is_not_found
 from framelens_gateway.product_collection import (
+    HIT_FIELDS,
     INDEX_TYPE_PROPERTY,
     PRODUCT_FIELDS,
     Plan,
@@ -175,7 +176,7 @@ class MilvusIndex:
                 data=list(vectors),
                 filter=expression,
                 limit=limit,
-                output_fields=list(PRODUCT_FIELDS),
+                output_fields=list(HIT_FIELDS),
                 search_params={
                     "metric_type": "IP",
                     "params": search_parameters(self._index_type_of(client, collection), limit),

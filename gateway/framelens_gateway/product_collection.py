@@ -26,7 +26,9 @@ FIELD_BYTES = {
 }
 _ROW_ID_BYTES = FIELD_BYTES["product_id"] + 8
 VECTOR_FIELD = "embedding"
-PRODUCT_FIELDS = (*FIELD_BYTES, "row_id", "ordinal", "price", "x_min", "y_min", "x_max", "y_max", "updated_at")
+# What a hit is ranked and answered with, and no more: each field of each hit costs Milvus and the gateway time.
+HIT_FIELDS = (*FIELD_BYTES, "row_id", "ordinal", "price")
+PRODUCT_FIELDS = (*HIT_FIELDS, "x_min", "y_min", "x_max", "y_max", "updated_at")
 SPACE_PROPERTY = "framelens.space"
 # Whose collection it is, also while no alias stands on it.
 ALIAS_PROPERTY = "framelens.alias"

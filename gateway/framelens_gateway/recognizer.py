@@ -10,12 +10,14 @@ from typing import NamedTuple, Protocol
 import grpc
 import numpy as np
 import numpy.typing as npt
+from opentelemetry.trace import SpanKind
 from tritonclient.grpc.aio import InferenceServerClient, InferInput, InferRequestedOutput, InferResult
 from tritonclient.utils import InferenceServerException
 
 from framelens_client.reasons import STATUS_OF, Reason
 from framelens_gateway.deadline import Deadline
 from framelens_gateway.errors import DeadlineExceeded, GatewayError, InvalidRequest, Unavailable
+from framelens_gateway.tracing import part_span, trace_headers
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +122,10 @@ class TritonRecognizer:
         await self._client.close()
 
     async def recognize(self, call: RecognizerCall, deadline: Deadline) -> Recognition:
-        left = deadline.remaining("the wait for recognizer")
+        with part_span(RECOGNIZER, SpanKind.CLIENT):
+            return await self._infer(call, deadline.remaining("the wait for recognizer"))
+
+    async def _infer(self, call: RecognizerCall, left: float) -> Recognition:
         outputs = (*_OUTPUTS, "crops") if call.crops else _OUTPUTS
         try:
             result = await self._client.infer(
@@ -130,6 +135,7 @@ class TritonRecognizer:
                 # `timeout` evicts from Triton's queue, `client_timeout` ends the call.
                 timeout=max(1, int(left * 1e6)),
                 client_timeout=left,
+                headers=trace_headers(),
                 parameters={
                     "detector": call.detector,
                     "embedder": call.embedder,

@@ -57,7 +57,9 @@ class GatewaySettings(BaseSettings):
     cache_mib: int = Field(
         256, ge=0, description="memory for what was found in frames; 0 gives no answer again, from no cache"
     )
-    cache_frames_s: float = Field(60.0, gt=0, description="how long what was found in a frame is given again")
+    cache_frames_s: float = Field(
+        3600.0, gt=0, description="how long what was found in a frame is given again by the engines that found it"
+    )
     cache_engines_s: float = Field(0.5, gt=0, description="how soon a new engine version is followed, at most")
     cache_searches_s: float = Field(
         1.0, gt=0, description="how long hits are given again; a write ends it at once, another gateway's by then"
@@ -76,6 +78,13 @@ class GatewaySettings(BaseSettings):
         0.1, gt=0, le=1, description="share of max_in_flight above which a shadow candidate gets nothing"
     )
     shutdown_grace_s: float = Field(10.0, gt=0, description="how long calls in flight may finish at shutdown")
+
+    otlp_endpoint: str | None = Field(
+        None, description="collector of traces (OTLP over HTTP), such as http://127.0.0.1:4318"
+    )
+    trace_share: float = Field(
+        1.0, ge=0, le=1, description="share of calls that are traced, of those whose callers do not say"
+    )
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     print_config: bool = Field(False, description="print these settings (secrets masked) and exit")

@@ -16,6 +16,7 @@ from framelens_gateway.ranking import Ranking, Wanted, score
 from framelens_gateway.recognizer import FoundObject, Recognition, RecognizerCall, Recognizes
 from framelens_gateway.routing import Route, Routing
 from framelens_gateway.serving import Servings
+from framelens_gateway.tracing import part_span
 
 _PAGE_KIND = "matches"
 _NO_VIDEOS = "no videos are indexed yet: this label is searched in videos"
@@ -123,7 +124,10 @@ class VisualSearch:
             return []
         needed = min(first + options.top_k + 1, validation.MAX_PAGED + 1)
         expression = filter_expression(options.filter)
-        return await self._ranking.best(Wanted(collection, expression, needed, options.min_score, deadline), vectors)
+        with part_span("search"):
+            return await self._ranking.best(
+                Wanted(collection, expression, needed, options.min_score, deadline), vectors
+            )
 
 
 def _first(token: str) -> int:

@@ -11,6 +11,8 @@ from pydantic_settings import CliApp
 from framelens_triton.installation import Installation, InstallationError, fetch_libpython, libpython_directory
 from framelens_triton.settings import TritonSettings
 
+# Triton traces one of so many requests that belong to no trace.
+_NO_TRACE_OF_ITS_OWN = 2**31 - 1
 _USAGE = """\
 usage: framelens-triton COMMAND
 
@@ -83,6 +85,18 @@ def server_command(settings: TritonSettings, installation: Installation, backend
         f"--metrics-port={settings.metrics_port}",
         f"--exit-timeout-secs={settings.exit_timeout_s}",
         f"--log-verbose={settings.log_verbose}",
+        *(_trace_flags(settings.otlp_endpoint) if settings.otlp_endpoint else ()),
+    ]
+
+
+def _trace_flags(endpoint: str) -> list[str]:
+    """Only requests that belong to a trace are traced: whoever begins it has chosen them."""
+    return [
+        "--trace-config=mode=opentelemetry",
+        f"--trace-config=opentelemetry,url={endpoint.rstrip('/')}/v1/traces",
+        "--trace-config=opentelemetry,resource=service.name=triton",
+        "--trace-config=level=TIMESTAMPS",
+        f"--trace-config=rate={_NO_TRACE_OF_ITS_OWN}",
     ]
 
 

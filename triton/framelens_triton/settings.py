@@ -25,5 +25,8 @@ class TritonSettings(BaseSettings):
     http_port: int = Field(8000, ge=1, le=65535)
     metrics_port: int = Field(8002, ge=1, le=65535)
     exit_timeout_s: int = Field(10, ge=1, description="how long requests in flight may finish at shutdown")
+    otlp_endpoint: str | None = Field(
+        None, description="collector of the traces that callers began (OTLP over HTTP), such as http://127.0.0.1:4318"
+    )
     log_verbose: int = Field(0, ge=0, le=2)
     print_config: bool = Field(False, description="print these settings and exit")

@@ -19,6 +19,10 @@ class StackSettings(BaseSettings):
     host: str = Field("127.0.0.1", description="where the gateway listens; Triton and Milvus stay on loopback")
     grpc_port: int = Field(0, ge=0, le=65535, description="0 takes a free one")
     http_port: int = Field(0, ge=0, le=65535, description="0 takes a free one")
+    otlp_endpoint: str | None = Field(
+        None,
+        description="collector of the gateway's and Triton's traces (OTLP over HTTP), such as http://127.0.0.1:4318",
+    )
     start_timeout_s: float = Field(120.0, gt=0)
     stop_timeout_s: float = Field(20.0, gt=0)
     print_config: bool = Field(False, description="print these settings and exit")

@@ -26,7 +26,8 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         # The argument is this model's own folder; the engines lie beside it.
-        self._recognizer = Recognizer(ModelRepository(Path(args["model_repository"]).parent), BlsEngines())
+        self._engines = BlsEngines()
+        self._recognizer = Recognizer(ModelRepository(Path(args["model_repository"]).parent), self._engines)
 
     def execute(self, requests: list[Any]) -> list[Any]:
         responses: list[Any] = [None] * len(requests)
@@ -36,6 +37,7 @@ class TritonPythonModel:
                 pictures[index] = _read(request)
             except _Refused as refused:
                 responses[index] = refused.response
+        self._engines.trace = _trace_of(requests)
         flat, clock = self._recognizer.recognize([picture for batch in pictures.values() for picture in batch])
         stages_ms = np.array(list(clock.stages_ms.values()), np.float32)
         at = 0
@@ -49,19 +51,28 @@ class TritonPythonModel:
 
 
 class BlsEngines:
-    """The engines beside this model, called inside Triton."""
+    """The engines beside this model, called inside Triton; the calls belong to `trace`, where there is one."""
+
+    def __init__(self) -> None:
+        self.trace: Any = None
 
     def infer(self, model: str, images: Pixels, outputs: Sequence[str]) -> dict[str, npt.NDArray[np.generic]]:
         request = pb_utils.InferenceRequest(
             model_name=model,
             requested_output_names=list(outputs),
             inputs=[pb_utils.Tensor("images", images)],
+            **({"trace": self.trace} if self.trace else {}),
         )
         response = request.exec()
         if response.has_error():
             message = response.error().message()
             raise EngineUnavailable(model, message, loaded=not any(said in message for said in _NOT_LOADED))
         return {tensor.name(): tensor.as_numpy() for tensor in response.output_tensors()}
+
+
+def _trace_of(requests: list[Any]) -> Any:  # noqa: ANN401
+    """That of the first request of a batch that is traced; None where none is. The engines serve the batch at once."""
+    return next((trace for trace in (request.trace() for request in requests) if trace.get_context()), None)
 
 
 class _Refused(Exception):

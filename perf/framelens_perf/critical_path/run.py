@@ -85,7 +85,7 @@ def _measured(
     console.print(f"twice that rate, with deadlines of {SLO_MS:g} ms")
     over, over_summary = overload(target, saturated.rate, SLO_MS, lengths)
     console.print("the same frames again and again")
-    repeated = hot(target, saturated.rate, lengths)
+    repeated = hot(target, lengths)
     triton.close()
     bars = Bars(
         slo_ms=SLO_MS,

@@ -18,7 +18,7 @@ from framelens_client.v1 import framelens_pb2 as pb
 from framelens_gateway.deadline import Deadline
 from framelens_gateway.errors import InvalidRequest
 from framelens_gateway.index import Collection, Hit, Row, Vector, next_of, previous_of
-from framelens_gateway.product_collection import PRODUCT_FIELDS
+from framelens_gateway.product_collection import HIT_FIELDS, PRODUCT_FIELDS
 from framelens_gateway.recognizer import WHOLE_PICTURE, Box, FoundObject, Recognition, RecognizerCall
 
 SIZE = 8
@@ -142,7 +142,7 @@ class FakeIndex:
         rows = self.matching(collection, expression)
         answers = []
         for vector in vectors:
-            hits = [Hit(float(vector @ row["embedding"]), _stored(row)) for row in rows]
+            hits = [Hit(float(vector @ row["embedding"]), _stored(row, HIT_FIELDS)) for row in rows]
             answers.append(sorted(hits, key=lambda hit: -hit.score)[:limit])
         return answers
 
@@ -167,8 +167,8 @@ class FakeIndex:
         return self.is_ready
 
 
-def _stored(row: Row) -> Row:
-    return {name: row[name] for name in PRODUCT_FIELDS}
+def _stored(row: Row, fields: Sequence[str] = PRODUCT_FIELDS) -> Row:
+    return {name: row[name] for name in fields}
 
 
 @dataclass

@@ -80,7 +80,8 @@ def given(request: Message) -> ReadRequest:
 
 
 async def run(calls: Calls, authorization: str | None = None, timeout_s: float | None = None) -> object:
-    return await calls.run("Recognize", given(pb.RecognizeRequest()), authorization, timeout_s)
+    headers = {} if authorization is None else {"authorization": authorization}
+    return await calls.run("Recognize", given(pb.RecognizeRequest()), headers, timeout_s)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +182,7 @@ async def test_the_catalogue_has_bounds_of_its_own(work: Work, metrics: Metrics)
     work.seconds = 0.1
     searching = asyncio.create_task(run(calls))
     await asyncio.sleep(0)
-    assert await calls.run("ListProducts", given(pb.ListProductsRequest()), None, None) is not None
+    assert await calls.run("ListProducts", given(pb.ListProductsRequest()), {}, None) is not None
     await searching
 
 
@@ -224,12 +225,12 @@ def test_a_permit_comes_back_when_its_holder_fails() -> None:
 async def test_an_import_does_not_keep_readers_out(work: Work, metrics: Metrics) -> None:
     calls = calls_with(work, metrics, max_catalog_in_flight=1)
     work.seconds = 0.1
-    writing = asyncio.create_task(calls.run("UpsertProducts", given(pb.UpsertProductsRequest()), None, None))
+    writing = asyncio.create_task(calls.run("UpsertProducts", given(pb.UpsertProductsRequest()), {}, None))
     await asyncio.sleep(0)
     with pytest.raises(Overloaded):
-        await calls.run("DeleteProducts", given(pb.DeleteProductsRequest()), None, None)
+        await calls.run("DeleteProducts", given(pb.DeleteProductsRequest()), {}, None)
     reads = {"GetProduct": pb.GetProductRequest(), "ListProducts": pb.ListProductsRequest()}
-    assert [await calls.run(name, given(request), None, None) for name, request in reads.items()]
+    assert [await calls.run(name, given(request), {}, None) for name, request in reads.items()]
     await writing
 
 
@@ -244,12 +245,12 @@ async def test_nothing_is_read_without_a_token_or_a_permit(work: Work, metrics: 
         raise AssertionError("it was read")
 
     with pytest.raises(Unauthenticated):
-        await calls.run("Recognize", read, None, None)
+        await calls.run("Recognize", read, {}, None)
     work.seconds = 0.1
     first = asyncio.create_task(run(calls, "Bearer secret"))
     await asyncio.sleep(0)
     with pytest.raises(Overloaded):
-        await calls.run("Recognize", read, "Bearer secret", None)
+        await calls.run("Recognize", read, {"authorization": "Bearer secret"}, None)
     await first
 
 
@@ -260,7 +261,7 @@ async def test_the_callers_time_begins_before_the_request_is_read(work: Work, me
 
     calls = calls_with(work, metrics)
     with pytest.raises(DeadlineExceeded):
-        await calls.run("Recognize", read, None, 0.02)
+        await calls.run("Recognize", read, {}, 0.02)
     assert calls.methods["Recognize"].lane.admission.in_flight == 0
 
 
@@ -269,7 +270,7 @@ async def test_what_is_refused_while_it_is_read_is_counted(work: Work, metrics: 
         raise InvalidRequest("not a message")
 
     with pytest.raises(InvalidRequest):
-        await calls_with(work, metrics).run("Recognize", read, None, None)
+        await calls_with(work, metrics).run("Recognize", read, {}, None)
     assert counted(metrics, "INVALID_ARGUMENT") == 1
 
 
@@ -289,7 +290,7 @@ async def test_a_request_that_does_not_arrive_gives_its_permit_back(work: Work, 
         raise AssertionError("not reached")
 
     with pytest.raises(NotArrived, match=r"did not arrive in time; send all of it within 0\.05 s"):
-        await calls.run("Recognize", read, None, 60)
+        await calls.run("Recognize", read, {}, 60)
     assert counted(metrics, "DEADLINE_EXCEEDED") == 1
     assert calls.methods["Recognize"].lane.admission.in_flight == 0
     work.seconds = 0.1
@@ -309,4 +310,4 @@ async def test_a_timeout_inside_the_reading_is_a_fault_of_ours(work: Work, metri
         raise TimeoutError("a disk that does not answer")
 
     with pytest.raises(InternalError):
-        await calls_with(work, metrics).run("Recognize", read, None, 5)
+        await calls_with(work, metrics).run("Recognize", read, {}, 5)

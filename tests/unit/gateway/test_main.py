@@ -97,5 +97,5 @@ async def test_frames_are_looked_at_by_the_detector_that_is_set(
     async def read() -> pb.RecognizeRequest:
         return pb.RecognizeRequest(picture=b"frame")
 
-    await calls.run("Recognize", read, None, None)
+    await calls.run("Recognize", read, {}, None)
     assert [call.detector for call in recognizer.calls] == ["yolo"]

@@ -63,3 +63,14 @@ def test_an_unknown_command_is_told_the_known_ones(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sys, "argv", ["framelens-triton", "run"])
     with pytest.raises(SystemExit, match="usage: framelens-triton COMMAND"):
         main()
+
+
+def test_traces_go_to_the_collector_that_is_configured_and_begin_with_callers(tmp_path: Path) -> None:
+    def flags(*arguments: str) -> list[str]:
+        command = server_command(TritonSettings(_cli_parse_args=[*arguments]), Installation.find(), tmp_path)
+        return [flag for flag in command if flag.startswith("--trace")]
+
+    assert flags() == []
+    assert "--trace-config=opentelemetry,url=http://collector:4318/v1/traces" in flags(
+        "--otlp-endpoint=http://collector:4318/"
+    )
