@@ -18,6 +18,7 @@ from pymilvus import MilvusClient, MilvusException
 
 from framelens_client.reasons import Reason
 from framelens_gateway.errors import Unavailable
+from framelens_gateway.index_types import METRIC, IndexSettings
 from framelens_gateway.milvus import MilvusConnection, is_not_found
 from framelens_gateway.product_collection import (
     HIT_FIELDS,
@@ -27,7 +28,6 @@ from framelens_gateway.product_collection import (
     complete_collection,
     create_alias,
     index_type_of,
-    search_parameters,
     space_of,
 )
 
@@ -103,10 +103,11 @@ class Index(Rows, Protocol):
 class MilvusIndex:
     """Milvus, Milvus Lite included: explicit output fields, explicit load, a named consistency level."""
 
-    def __init__(self, uri: str, token: str, index_type: str, timeout_s: float, alias_ttl_s: float) -> None:
+    def __init__(self, uri: str, token: str, new: IndexSettings, timeout_s: float, alias_ttl_s: float) -> None:
+        """`new` is of collections that have to be made."""
         self._milvus = MilvusConnection(uri, token, timeout_s)
         self._timeout_s = timeout_s
-        self._index_type, self._alias_ttl_s = index_type, alias_ttl_s
+        self._index, self._alias_ttl_s = new, alias_ttl_s
         self._aliases: dict[str, tuple[float, Collection]] = {}
         self._alias_reads: dict[str, asyncio.Task[Collection | None]] = {}
         # By collection: an index of another type is searched with other parameters.
@@ -159,7 +160,7 @@ class MilvusIndex:
 
     async def create(self, alias: str, space: str, size: int) -> Collection:
         """A new, empty collection of a space, with the alias on it. Another gateway may do the same at once."""
-        plan = Plan(f"{alias}__{space}", alias, space, size, self._index_type)
+        plan = Plan(f"{alias}__{space}", alias, space, size, self._index.index_type)
         started = time.monotonic()
         collection = await self._call(lambda client: self._create(client, plan))
         self._aliases[alias] = started, collection
@@ -178,8 +179,8 @@ class MilvusIndex:
                 limit=limit,
                 output_fields=list(HIT_FIELDS),
                 search_params={
-                    "metric_type": "IP",
-                    "params": search_parameters(self._index_type_of(client, collection), limit),
+                    "metric_type": METRIC,
+                    "params": self._index.to_search(self._index_type_of(client, collection), limit),
                 },
                 consistency_level="Strong",
                 timeout=self._timeout_s if timeout_s is None else min(self._timeout_s, timeout_s),
@@ -246,6 +247,9 @@ class MilvusIndex:
             self._aliases.clear()
             raise
 
+    def _complete(self, client: MilvusClient, plan: Plan) -> None:
+        complete_collection(client, plan, self._index.to_build(plan.index_type, plan.size), self._timeout_s)
+
     def _read_alias(self, client: MilvusClient, alias: str) -> Collection | None:
         try:
             described = client.describe_collection(alias, timeout=self._timeout_s)
@@ -269,7 +273,7 @@ class MilvusIndex:
         return self._index_types[collection]
 
     def _create(self, client: MilvusClient, plan: Plan) -> Collection:
-        complete_collection(client, plan, self._timeout_s)
+        self._complete(client, plan)
         create_alias(client, plan.name, plan.alias, self._timeout_s)
         log.info("alias %s stands on collection %s in space %s", plan.alias, plan.name, plan.space)
         return self._read_alias(client, plan.alias) or Collection(plan.name, plan.space, plan.size)

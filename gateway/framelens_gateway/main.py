@@ -65,7 +65,7 @@ async def _serve(settings: GatewaySettings) -> None:
         index = MilvusIndex(
             settings.milvus_uri,
             settings.milvus_token.get_secret_value(),
-            settings.index_type,
+            settings.index,
             settings.milvus_timeout_s,
             settings.alias_ttl_s,
         )

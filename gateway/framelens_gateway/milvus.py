@@ -94,7 +94,7 @@ class MilvusConnection:
         except (MilvusException, grpc.RpcError) as error:
             if client is not None and _is_connection_failure(error):
                 self._drop(client)
-            if _is_invalid_request(error):
+            if is_invalid_request(error):
                 raise
             failure = CollectionGone if is_not_found(error) else Unavailable
             raise failure(Reason.MILVUS_UNAVAILABLE, f"Milvus at {self._uri} failed: {_said(error)}") from error
@@ -142,5 +142,5 @@ def _is_connection_failure(error: MilvusException | grpc.RpcError) -> bool:
     return status in (_CONNECT_FAILED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 
-def _is_invalid_request(error: MilvusException | grpc.RpcError) -> bool:
+def is_invalid_request(error: MilvusException | grpc.RpcError) -> bool:
     return isinstance(error, MilvusException) and (error.is_input_error or error.code in _INVALID_CODES)

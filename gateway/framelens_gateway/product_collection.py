@@ -4,7 +4,7 @@ Only what every Milvus has is used (Milvus Lite, standalone, cluster, GPU index)
 product.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,8 @@ from pymilvus import DataType, MilvusClient, MilvusException
 
 from framelens_client.reasons import Reason
 from framelens_gateway.errors import Unavailable
-from framelens_gateway.milvus import LOAD_TIMEOUT_S, is_not_found
+from framelens_gateway.index_types import METRIC, needs_gpu
+from framelens_gateway.milvus import LOAD_TIMEOUT_S, is_invalid_request, is_not_found
 
 # Longest values in bytes, as Milvus counts them.
 FIELD_BYTES = {
@@ -34,11 +35,6 @@ SPACE_PROPERTY = "framelens.space"
 ALIAS_PROPERTY = "framelens.alias"
 # What its index is searched with depends on it, and asking for it costs Milvus Lite as much as a search.
 INDEX_TYPE_PROPERTY = "framelens.index_type"
-_INDEX_PARAMETERS: dict[str, dict[str, int]] = {
-    "HNSW": {"M": 16, "efConstruction": 200},
-    "IVF_FLAT": {"nlist": 128},
-    "IVF_SQ8": {"nlist": 128},
-}
 
 
 @dataclass(frozen=True)
@@ -52,8 +48,16 @@ class Plan:
     index_type: str
 
 
-def complete_collection(client: MilvusClient, plan: Plan, timeout_s: float) -> None:
-    """Makes and loads a collection. Each step that was done is left out: by another process, or one that died."""
+def complete_collection(
+    client: MilvusClient, plan: Plan, index_parameters: Mapping[str, Any], timeout_s: float
+) -> None:
+    """Makes and loads a collection. Each step that was done is left out: by another process, or one that died.
+
+    Raises Unavailable where this Milvus cannot serve the type of index.
+    """
+    if needs_gpu(plan.index_type) and is_lite(client, timeout_s):
+        # It would take the index, and break when it loads it again.
+        raise _no_gpu(plan, "it is Milvus Lite")
     _make_unless(
         lambda: client.has_collection(plan.name, timeout=timeout_s),
         lambda: client.create_collection(
@@ -69,7 +73,7 @@ def complete_collection(client: MilvusClient, plan: Plan, timeout_s: float) -> N
     )
     _make_unless(
         lambda: client.list_indexes(plan.name, timeout=timeout_s),
-        lambda: client.create_index(plan.name, _index(client, plan.index_type), timeout=timeout_s),
+        lambda: _create_index(client, plan, index_parameters, timeout_s),
     )
     client.load_collection(plan.name, timeout=LOAD_TIMEOUT_S)
 
@@ -111,11 +115,29 @@ def index_type_of(client: MilvusClient, name: str, timeout_s: float) -> str:
     return ""
 
 
-def search_parameters(index_type: str, limit: int) -> dict[str, int]:
-    """HNSW looks at `ef` candidates, which must not be fewer than the answers."""
-    if index_type == "HNSW":
-        return {"ef": max(64, limit)}
-    return {"nprobe": 16} if index_type.startswith("IVF") else {}
+def is_lite(client: MilvusClient, timeout_s: float) -> bool:
+    return str(client.get_server_version(timeout=timeout_s)).startswith("milvus_lite")
+
+
+def _create_index(client: MilvusClient, plan: Plan, parameters: Mapping[str, Any], timeout_s: float) -> None:
+    indexes = client.prepare_index_params()
+    indexes.add_index(VECTOR_FIELD, index_type=plan.index_type, metric_type=METRIC, params=dict(parameters))
+    try:
+        client.create_index(plan.name, indexes, timeout=timeout_s)
+    except MilvusException as error:
+        if needs_gpu(plan.index_type) and is_invalid_request(error):
+            # Without an index it was never loaded or written; left here, it would say that it has this one.
+            client.drop_collection(plan.name, timeout=timeout_s)
+            raise _no_gpu(plan, str(error.message)) from error
+        raise
+
+
+def _no_gpu(plan: Plan, why: str) -> Unavailable:
+    return Unavailable(
+        Reason.MILVUS_UNAVAILABLE,
+        f"this Milvus serves no {plan.index_type} index for collection {plan.name}: {why}; use a Milvus that was built "
+        "for GPUs, on a machine with one, or another index_type such as HNSW",
+    )
 
 
 def _make_unless(found: Callable[[], Any], make: Callable[[], None]) -> None:
@@ -142,11 +164,3 @@ def _product_schema(client: MilvusClient, size: int) -> Any:  # noqa: ANN401
     schema.add_field("updated_at", DataType.DOUBLE)
     schema.add_field(VECTOR_FIELD, DataType.FLOAT_VECTOR, dim=size)
     return schema
-
-
-def _index(client: MilvusClient, index_type: str) -> Any:  # noqa: ANN401
-    indexes = client.prepare_index_params()
-    indexes.add_index(
-        VECTOR_FIELD, index_type=index_type, metric_type="IP", params=_INDEX_PARAMETERS.get(index_type, {})
-    )
-    return indexes

@@ -1,11 +1,13 @@
 """Settings of the gateway; the one place where its process reads the environment (FRAMELENS_...)."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from framelens_gateway.index_types import IndexSettings, IndexType
 
 
 def _without_user(uri: str) -> str:
@@ -39,8 +41,12 @@ class GatewaySettings(BaseSettings):
     default_space: str = Field(
         "embedder_effnet_lite0", description="embedder model of a collection that the gateway has to create"
     )
-    index_type: Literal["HNSW", "FLAT", "IVF_FLAT", "IVF_SQ8", "AUTOINDEX"] = Field(
-        "HNSW", description="index of a collection that the gateway has to create"
+    index_type: IndexType = Field("HNSW", description="index of a collection that the gateway has to create")
+    index_parameters: dict[str, int | str] = Field(
+        {}, description='what an index of that type is built with, as Milvus names it, such as `{"M": 32}`'
+    )
+    search_parameters: dict[str, int | str] = Field(
+        {}, description='what an index of that type is searched with, such as `{"ef": 128}`'
     )
     routing_file: Path | None = Field(None, description="label routing, YAML; the packaged defaults when absent")
     crops_dir: Path = Field(
@@ -88,3 +94,12 @@ class GatewaySettings(BaseSettings):
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     print_config: bool = Field(False, description="print these settings (secrets masked) and exit")
+
+    @model_validator(mode="after")
+    def _index_parameters_fit(self) -> Self:
+        self.index.check()
+        return self
+
+    @property
+    def index(self) -> IndexSettings:
+        return IndexSettings(self.index_type, self.index_parameters, self.search_parameters)

@@ -19,7 +19,7 @@ def settings_or_exit(settings: type[Settings], program: str) -> Settings:
     except ValidationError as error:
         sys.exit(f"{program}: {settings_faults(error, settings)}")
     except SettingsError as error:
-        sys.exit(f'{program}: {error}: it is a list in JSON, such as ["TOKEN"]')
+        sys.exit(f'{program}: {error}: it is written in JSON, such as ["TOKEN"] or {{"M": 32}}')
 
 
 def settings_faults(error: ValidationError, settings: type[BaseSettings]) -> str:
@@ -49,7 +49,7 @@ def _value(detail: ErrorDetails) -> str:
 
 
 def _needed(detail: ErrorDetails) -> str:
-    words = detail["msg"]
+    words = detail["msg"].removeprefix("Value error, ")
     return words[:1].lower() + words[1:]
 
 

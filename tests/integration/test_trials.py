@@ -18,6 +18,7 @@ from tritonclient.grpc import InferenceServerClient
 
 from framelens_client import Bounds, Client, NotFound, Retries, Trial
 from framelens_gateway.index import MilvusIndex
+from framelens_gateway.index_types import IndexSettings
 
 ROOT = Path(__file__).parents[2]
 SPACE = "embedder_effnet_lite0"
@@ -266,7 +267,7 @@ async def test_a_space_answers_wholly_or_not_at_all(
     picture = sample("coffee.png")
     with pytest.raises(NotFound, match="no alias products__next"):
         asker.start_trial("canary", 0.5, space="next")
-    index = MilvusIndex(f"http://{tried_stack['milvus']}", "", "HNSW", 5, 0.1)
+    index = MilvusIndex(f"http://{tried_stack['milvus']}", "", IndexSettings("HNSW"), 5, 0.1)
     await index.create("products__next", SPACE, 1280)
     await index.close()
     await asyncio.sleep(1)

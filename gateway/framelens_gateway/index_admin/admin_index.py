@@ -14,8 +14,8 @@ from framelens_gateway.product_collection import (
     SPACE_PROPERTY,
     VECTOR_FIELD,
     Plan,
-    complete_collection,
     index_type_of,
+    is_lite,
     space_of,
     standing_on,
 )
@@ -89,7 +89,7 @@ class MilvusAdminIndex(MilvusIndex):
 
     async def make(self, plan: Plan) -> None:
         """A collection with its index, loaded; what is there of it already is kept."""
-        await self._call(lambda client: complete_collection(client, plan, self._timeout_s))
+        await self._call(lambda client: self._complete(client, plan))
 
     async def drop(self, collection: str) -> None:
         def work(client: MilvusClient) -> None:
@@ -145,8 +145,7 @@ class MilvusAdminIndex(MilvusIndex):
         return self._pages(collection, ("row_id", VECTOR_FIELD), _VECTORS_PER_PAGE)
 
     async def is_lite(self) -> bool:
-        version = await self._call(lambda client: client.get_server_version(timeout=self._timeout_s))
-        return str(version).startswith("milvus_lite")
+        return await self._call(lambda client: is_lite(client, self._timeout_s))
 
     async def _pages(self, collection: str, fields: Sequence[str], size: int) -> AsyncIterator[list[Row]]:
         """In the order of row_id; a row that is written meanwhile is there before or after its write."""

@@ -43,7 +43,7 @@ async def connected(settings: GatewaySettings) -> AsyncIterator[Parts]:
     index = MilvusAdminIndex(
         settings.milvus_uri,
         settings.milvus_token.get_secret_value(),
-        settings.index_type,
+        settings.index,
         settings.milvus_timeout_s,
         settings.alias_ttl_s,
     )

@@ -17,9 +17,9 @@ from framelens_gateway.index_admin.options import ALIAS, JSON, YES, Command, pas
 from framelens_gateway.index_admin.progress import TerminalProgress
 from framelens_gateway.index_admin.roles import Roles
 from framelens_gateway.index_admin.spaces import ensure_space
+from framelens_gateway.index_types import IndexType
 from framelens_gateway.settings import GatewaySettings
 
-_INDEX_TYPES = get_args(GatewaySettings.model_fields["index_type"].annotation)
 # Vectors of one space in another index: it should answer nearly alike.
 _REBUILD_OVERLAP = 0.9
 
@@ -96,7 +96,7 @@ def migrate(
 
 @click.command()
 @ALIAS
-@click.option("--index-type", type=click.Choice(_INDEX_TYPES), required=True)
+@click.option("--index-type", type=click.Choice(get_args(IndexType)), required=True)
 @click.option(
     "--min-overlap",
     type=click.FloatRange(0, 1),

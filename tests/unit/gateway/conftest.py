@@ -22,6 +22,7 @@ from framelens_gateway.deadline import Deadline
 from framelens_gateway.flushing import Flusher
 from framelens_gateway.health import Health
 from framelens_gateway.index import MilvusIndex
+from framelens_gateway.index_types import IndexSettings
 from framelens_gateway.merging import SearchMerger
 from framelens_gateway.metrics import Metrics
 from framelens_gateway.recognizer import DETECTOR
@@ -159,6 +160,6 @@ def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusLite]:
 
 @pytest.fixture
 async def milvus_index(milvus: MilvusLite) -> AsyncIterator[MilvusIndex]:
-    real = MilvusIndex(milvus.uri, "", "HNSW", 3, 0.2)
+    real = MilvusIndex(milvus.uri, "", IndexSettings("HNSW"), 3, 0.2)
     yield real
     await real.close()

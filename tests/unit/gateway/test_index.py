@@ -17,7 +17,9 @@ from framelens_client.reasons import Reason
 from framelens_gateway.errors import Unavailable
 from framelens_gateway.filters import one_of
 from framelens_gateway.index import Collection, MilvusIndex, next_of, previous_of
+from framelens_gateway.index_types import IndexSettings
 from framelens_gateway.milvus import CollectionGone
+from framelens_gateway.product_collection import HIT_FIELDS
 
 
 @pytest.fixture
@@ -47,7 +49,7 @@ def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusLite]:
 
 @pytest.fixture
 async def mortal_index(mortal: MilvusLite) -> AsyncIterator[MilvusIndex]:
-    index = MilvusIndex(mortal.uri, "", "HNSW", 3, 0.2)
+    index = MilvusIndex(mortal.uri, "", IndexSettings("HNSW"), 3, 0.2)
     yield index
     await index.close()
 
@@ -61,7 +63,7 @@ async def test_creates_a_collection_behind_its_alias(milvus_index: MilvusIndex, 
 
 
 async def test_gateways_may_create_at_once(milvus: MilvusLite, milvus_index: MilvusIndex, alias: str) -> None:
-    other = MilvusIndex(milvus.uri, "", "HNSW", 3, 0.2)
+    other = MilvusIndex(milvus.uri, "", IndexSettings("HNSW"), 3, 0.2)
     made = await asyncio.gather(*(each.create(alias, SPACE, SIZE) for each in (milvus_index, other) * 3))
     await other.close()
     assert set(made) == {Collection(f"{alias}__{SPACE}", SPACE, SIZE)}
@@ -136,7 +138,7 @@ async def test_aliases_that_change_while_they_are_read_are_read_again(
 async def test_each_index_is_searched_with_its_own_parameters(
     milvus: MilvusLite, milvus_index: MilvusIndex, alias: str, index_type: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = MilvusIndex(milvus.uri, "", index_type, 3, 0.2)
+    other = MilvusIndex(milvus.uri, "", IndexSettings(index_type), 3, 0.2)
     name = (await other.create(alias, SPACE, SIZE)).name
     await other.close()
     await milvus_index.upsert(name, [product_row(f"p{n}") for n in range(20)])
@@ -148,6 +150,32 @@ async def test_each_index_is_searched_with_its_own_parameters(
     assert set(asked[0]["search_params"]["params"]) == expected
 
 
+@pytest.mark.parametrize("index_type", ["GPU_CAGRA", "GPU_IVF_FLAT", "GPU_IVF_PQ", "GPU_BRUTE_FORCE"])
+async def test_milvus_lite_is_not_given_an_index_for_gpus(
+    milvus: MilvusLite, client: MilvusClient, alias: str, index_type: str
+) -> None:
+    index = MilvusIndex(milvus.uri, "", IndexSettings(index_type), 3, 0.2)
+    with pytest.raises(Unavailable, match=f"serves no {index_type} index .* it is Milvus Lite"):
+        await index.create(alias, SPACE, SIZE)
+    await index.close()
+    assert not client.has_collection(f"{alias}__{SPACE}")
+
+
+async def test_a_milvus_without_a_gpu_is_left_as_it_was(
+    milvus: MilvusLite, client: MilvusClient, alias: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise MilvusException(1100, "invalid index type: GPU_CAGRA")
+
+    monkeypatch.setattr(MilvusClient, "get_server_version", lambda *_, **__: "v2.6.4")
+    monkeypatch.setattr(MilvusClient, "create_index", refuse)
+    index = MilvusIndex(milvus.uri, "", IndexSettings("GPU_CAGRA"), 3, 0.2)
+    with pytest.raises(Unavailable, match=r"invalid index type: GPU_CAGRA; use a Milvus that was built for GPUs"):
+        await index.create(alias, SPACE, SIZE)
+    await index.close()
+    assert not client.has_collection(f"{alias}__{SPACE}")
+
+
 async def test_a_name_that_is_given_again_is_searched_as_what_it_is_now(
     milvus: MilvusLite, milvus_index: MilvusIndex, client: MilvusClient, alias: str
 ) -> None:
@@ -156,7 +184,7 @@ async def test_a_name_that_is_given_again_is_searched_as_what_it_is_now(
     assert milvus_index._index_types[name] == "HNSW"
     client.drop_alias(alias)
     client.drop_collection(name)
-    other = MilvusIndex(milvus.uri, "", "FLAT", 3, 0.2)
+    other = MilvusIndex(milvus.uri, "", IndexSettings("FLAT"), 3, 0.2)
     await other.create(alias, SPACE, SIZE)
     await other.close()
     await asyncio.sleep(0.25)
@@ -191,15 +219,14 @@ async def test_a_collection_that_does_not_say_its_space_is_refused(
     assert refused.value.reason is Reason.SPACE_MISMATCH
 
 
-async def test_searches_best_first_with_every_field(milvus_index: MilvusIndex, collection: str) -> None:
+async def test_searches_best_first_with_what_an_answer_shows(milvus_index: MilvusIndex, collection: str) -> None:
     rows = [product_row(f"p{n}", vector=unit(1, 0.5 * n), price=None if n else 2.5) for n in range(5)]
     await milvus_index.upsert(collection, rows)
     first, second = await milvus_index.search(collection, [unit(1), unit(1, 2)], 3, "")
     assert [hit.row["product_id"] for hit in first] == ["p0", "p1", "p2"]
     assert first[0].score == pytest.approx(1, abs=1e-5)
     assert second[0].row["product_id"] == "p4"
-    expected = {name: value for name, value in rows[0].items() if name != "embedding"}
-    assert first[0].row == expected
+    assert first[0].row == {name: rows[0][name] for name in HIT_FIELDS}
     assert first[1].row["price"] is None
     assert await milvus_index.search(collection, [unit(1)], 3, 'merchant == "nobody"') == [[]]
 
@@ -268,7 +295,7 @@ async def test_a_collection_that_is_gone_says_so(milvus_index: MilvusIndex) -> N
 
 
 async def test_nobody_listening_fails_at_once() -> None:
-    index = MilvusIndex(f"http://127.0.0.1:{free_port()}", "", "HNSW", 5, 0.5)
+    index = MilvusIndex(f"http://127.0.0.1:{free_port()}", "", IndexSettings("HNSW"), 5, 0.5)
     started = time.monotonic()
     outcomes = await asyncio.gather(*(index.resolve(f"a{n}") for n in range(40)), return_exceptions=True)
     assert time.monotonic() - started < 10

@@ -30,7 +30,7 @@ from framelens_gateway.settings_faults import settings_faults
         ({"tokens": [""]}, "FRAMELENS_TOKENS or --tokens: value should have at least 1 item after validation, not 0"),
         (
             {"milvus_uri": "http://root:hush@127.0.0.1:19530"},
-            "FRAMELENS_MILVUS_URI or --milvus-uri: value error, a user and password do not belong in the URI; set "
+            "FRAMELENS_MILVUS_URI or --milvus-uri: a user and password do not belong in the URI; set "
             "FRAMELENS_MILVUS_TOKEN to user:password",
         ),
         ({"unknown": "x"}, "unknown: extra inputs are not permitted"),
@@ -61,7 +61,7 @@ def test_the_gateway_ends_with_them() -> None:
 @pytest.mark.parametrize(
     ("program", "variable", "value", "said"),
     [
-        ("framelens-gateway", "FRAMELENS_TOKENS", "hush", 'it is a list in JSON, such as ["TOKEN"]'),
+        ("framelens-gateway", "FRAMELENS_TOKENS", "hush", 'it is written in JSON, such as ["TOKEN"] or {"M": 32}'),
         ("framelens-gateway", "FRAMELENS_TOKENS", '[""]', "FRAMELENS_TOKENS or --tokens: "),
         ("framelens-gateway", "FRAMELENS_MILVUS_URI", "http://root:hush@127.0.0.1", "FRAMELENS_MILVUS_URI or "),
         ("framelens-stack", "FRAMELENS_STACK_GRPC_PORT", "abc", "FRAMELENS_STACK_GRPC_PORT or --grpc-port is 'abc': "),

@@ -10,6 +10,7 @@ from framelens_gateway.index import next_of
 from framelens_gateway.index_admin import admin_index
 from framelens_gateway.index_admin.admin_index import Described, MilvusAdminIndex
 from framelens_gateway.index_admin.index_recall import recall_of_index
+from framelens_gateway.index_types import IndexSettings
 from framelens_gateway.product_collection import Plan
 
 
@@ -20,7 +21,7 @@ def alias() -> str:
 
 @pytest.fixture
 async def index(milvus: MilvusLite) -> AsyncIterator[MilvusAdminIndex]:
-    real = MilvusAdminIndex(milvus.uri, "", "HNSW", 5, 0.2)
+    real = MilvusAdminIndex(milvus.uri, "", IndexSettings("HNSW"), 5, 0.2)
     yield real
     await real.close()
 

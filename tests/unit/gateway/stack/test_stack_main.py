@@ -118,7 +118,7 @@ def test_the_configuration_is_printed_with_its_secrets_masked() -> None:
     assert json.loads(run("framelens-stack", "--print-config").stdout)["start_timeout_s"] == 120
 
 
-@pytest.mark.parametrize("flag", ["--max-in-flight=0", "--index-type=GPU_CAGRA", "--grpc-port=x"])
+@pytest.mark.parametrize("flag", ["--max-in-flight=0", "--index-type=GPU", "--grpc-port=x"])
 def test_a_wrong_setting_is_named_without_a_traceback(flag: str) -> None:
     ended = run("framelens-gateway", flag)
     assert ended.returncode != 0
