@@ -89,13 +89,13 @@ async def measure(ask: Ask, frames: Sequence[bytes], plan: Plan) -> Measured:
     saturated = summarize(sent, plan.saturate_s).goodput
     tries: list[RateTry] = []
 
-    async def attempt(rate: float) -> bool:
+    async def attempt(rate: float) -> float:
         # Each try has arrivals of its own: repeats of one schedule would repeat its luck.
         seconds = plan.seconds_at(rate)
         schedule = poisson(rate, seconds, seed=len(tries))
         await _settle(coded, frames, plan.callers)
         tries.append(accounted(rate, await send(schedule, frames, coded, _MOST_OUTSTANDING), seconds))
-        return tries[-1].p99_ms <= plan.p99_bound_ms
+        return tries[-1].p99_ms / plan.p99_bound_ms
 
     sustained = await largest_rate(attempt, saturated, plan.precision) if saturated else 0.0
     return Measured(alone_ms, saturated, sum(each.code != OK for each in sent), sustained, tuple(tries))

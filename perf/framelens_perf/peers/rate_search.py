@@ -2,11 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 
-# Tries a rate once, and says whether it held.
-Try = Callable[[float], Awaitable[bool]]
+# Tries a rate once, and says how much of its bound it took: up to 1 it held.
+Try = Callable[[float], Awaitable[float]]
 
 _GROWTH = 1.25
 _MOST_GROWTHS = 8
+# So far from its bound, on either side, a try needs no second one.
+_CLEARLY = 1.5
 
 
 async def largest_rate(attempt: Try, first: float, precision: float) -> float:
@@ -26,9 +28,12 @@ async def largest_rate(attempt: Try, first: float, precision: float) -> float:
 
 
 async def holds(attempt: Try, rate: float) -> bool:
-    """Two tries that agree decide, and a third where they don't."""
-    one, other = await attempt(rate), await attempt(rate)
-    return one if one == other else await attempt(rate)
+    """One clear try decides, or two that agree, or a third where they don't."""
+    first = await attempt(rate)
+    if not 1 / _CLEARLY < first < _CLEARLY:
+        return first <= 1
+    second = await attempt(rate)
+    return first <= 1 if (first <= 1) == (second <= 1) else await attempt(rate) <= 1
 
 
 async def _bracket(attempt: Try, first: float) -> tuple[float, float]:
