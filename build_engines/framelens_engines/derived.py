@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from framelens_engines.build import Plan
 from framelens_engines.calibration import calibration_inputs, digest
 from framelens_engines.contract import with_build
-from framelens_engines.engine import BatchProfile, Precision, Target
+from framelens_engines.engine import Precision, Target
 from framelens_engines.errors import RepositoryError
 from framelens_engines.fp16 import halved
 from framelens_engines.int8 import quantised
@@ -17,6 +17,9 @@ from framelens_engines.model_config import read_shape
 from framelens_engines.progress import Reporter
 from framelens_engines.repository import EngineVersion
 from framelens_engines.store import EngineStore
+from framelens_engines.tensorrt.flavour import installed_flavour
+from framelens_engines.tensorrt.options import PlanOptions
+from framelens_engines.tensorrt.plan import PlanBuilder
 
 # Raise it when quantising or halving computes something else than before.
 _REVISION = 4
@@ -27,11 +30,11 @@ _LEFT_ALONE = 3
 
 @dataclass(frozen=True)
 class Wanted:
-    """What an engine is to be; `profile` for TensorRT only."""
+    """What an engine is to be; `options` for TensorRT only."""
 
     precision: Precision
     target: Target
-    profile: BatchProfile | None = None
+    options: PlanOptions | None = None
 
 
 def reference(store: EngineStore, model: str) -> EngineVersion:
@@ -52,8 +55,9 @@ def derived_plan(
     optimisation: dict[str, JsonValue] = {"revision": _REVISION}
     if inputs is not None:
         optimisation["calibration"] = digest(inputs)
-    if wanted.profile is not None:
-        optimisation["batch"] = wanted.profile.model_dump()
+    builder = None if wanted.options is None else PlanBuilder(installed_flavour(), wanted.options)
+    if builder is not None:
+        optimisation |= builder.decisions()
     recipe = source.record.recipe.model_copy(
         update={"precision": wanted.precision, "target": wanted.target, "optimisation": optimisation}
     )
@@ -65,4 +69,4 @@ def derived_plan(
             return quantised(graph, inputs, reporter, left_alone=_LEFT_ALONE, symmetric=symmetric)
         return halved(graph) if wanted.precision == "fp16" else graph
 
-    return Plan(recipe, shape, convert, wanted.profile)
+    return Plan(recipe, shape, convert, builder)

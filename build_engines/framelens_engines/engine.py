@@ -41,7 +41,8 @@ class Recipe(_Frozen):
     target: Target
     # What the importer was told or knows by heart, its own revision included: input size, normalisation, box format.
     conversion: dict[str, JsonValue]
-    # How it was made from the FP32 engine: calibration pictures, batch profile; empty for that engine itself.
+    # How it was made from the FP32 engine: calibration pictures; batch profile, builder and GPUs of a plan. Empty for
+    # that engine itself.
     optimisation: dict[str, JsonValue] = Field(default_factory=dict)
 
     @property
@@ -77,8 +78,10 @@ class EngineRecord(_Frozen):
     target: Target
     conversion: dict[str, JsonValue]
     optimisation: dict[str, JsonValue] = Field(default_factory=dict)
+    # Who wrote the engine's file: this room for ONNX, TensorRT for a plan.
     builder: str
-    gpu_architecture: str | None = None
+    # Compute capabilities that a plan is for, such as 8.9; `8.6+` is that one and all later. Null: it needs no GPU.
+    gpu_architecture: tuple[str, ...] | None = None
     batch_profile: BatchProfile | None = None
     # Against the FP32 reference, and milliseconds by batch size; null until measured.
     parity: dict[str, JsonValue] | None = None
@@ -97,11 +100,18 @@ class EngineRecord(_Frozen):
         return Recipe.model_validate(self.model_dump(include=set(Recipe.model_fields)))
 
 
-def new_record(recipe: Recipe, builder: str, onnx_sha256: str, profile: BatchProfile | None = None) -> EngineRecord:
+def new_record(
+    recipe: Recipe,
+    builder: str,
+    onnx_sha256: str,
+    profile: BatchProfile | None = None,
+    gpus: tuple[str, ...] | None = None,
+) -> EngineRecord:
     return EngineRecord(
         **recipe.model_dump(),
         build=recipe.build,
         builder=builder,
+        gpu_architecture=gpus,
         batch_profile=profile,
         created=datetime.now(UTC).replace(microsecond=0),
         onnx_sha256=onnx_sha256,

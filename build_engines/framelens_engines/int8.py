@@ -172,10 +172,7 @@ def _channel_means(
     """Of convolutions' outputs (N, C, H, W), as what follows them sees them; of logits, as far as they matter."""
     there = {value for node in model.graph.node for value in node.output}
     seen = [output + _DEQUANTISED if output + _DEQUANTISED in there else output for output in outputs]
-    probe = onnx.ModelProto()
-    probe.CopyFrom(model)
-    del probe.graph.output[:]
-    probe.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in seen)
+    probe = _up_to(model, seen)
     session = onnx_session(probe.SerializeToString(), threads=0, as_written=True)
     limits = [_LOGITS if output in network.logits else (-np.inf, np.inf) for output in outputs]
     sums = [
@@ -188,6 +185,22 @@ def _channel_means(
     return {
         name: np.sum(parts, axis=0) / len(inputs) for name, parts in zip(outputs, zip(*sums, strict=True), strict=True)
     }
+
+
+def _up_to(model: onnx.ModelProto, values: Sequence[str]) -> onnx.ModelProto:
+    """The part of a model that gives these values: what follows them would be computed too."""
+    producers = {output: node for node in model.graph.node for output in node.output}
+    needed, new = set[str](), list(values)
+    while new:
+        value = new.pop()
+        if value not in needed:
+            needed.add(value)
+            new += producers[value].input if value in producers else ()
+    nodes = [node for node in model.graph.node if needed.intersection(node.output)]
+    outputs = [onnx.helper.make_empty_tensor_value_info(value) for value in values]
+    weights = [tensor for tensor in model.graph.initializer if tensor.name in needed]
+    graph = onnx.helper.make_graph(nodes, model.graph.name, model.graph.input, outputs, weights)
+    return onnx.helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
 
 
 def _shift_bias(engine: onnx.ModelProto, name: str, shift: Means) -> None:

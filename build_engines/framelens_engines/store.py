@@ -18,6 +18,7 @@ from framelens_engines.repository import EngineVersion, VersionRepository, candi
 _WORKSPACES = ".building"
 _MOVING = ".moving"
 _LAST_NUMBER = ".last"
+_TIMINGS = ".timings"
 
 
 class EngineStore:
@@ -26,6 +27,11 @@ class EngineStore:
     def __init__(self, repository: Path, staging: Path | None = None) -> None:
         self.published = VersionRepository(repository)
         self.staged = VersionRepository(staging or self.published.root.parent / "var" / "staging")
+
+    @property
+    def timings(self) -> Path:
+        """A folder for what TensorRT measures of kernels, so that a later build need not measure it again."""
+        return self.staged.root / _TIMINGS
 
     def models(self) -> list[str]:
         staged = self.staged.models() if self.staged.root.is_dir() else []

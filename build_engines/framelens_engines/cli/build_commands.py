@@ -8,6 +8,7 @@ import click
 from framelens_engines.build import build_engine
 from framelens_engines.cli.options import CACHE, JSON, store_options
 from framelens_engines.cli.output import say_version
+from framelens_engines.cli.plan_options import plan_options
 from framelens_engines.cli.server_options import connected, server_options
 from framelens_engines.defaults import (
     DEFAULT_SPACE,
@@ -18,21 +19,12 @@ from framelens_engines.defaults import (
     publish_first,
 )
 from framelens_engines.derived import Wanted, derived_plan
-from framelens_engines.engine import BatchProfile, Precision, Target
+from framelens_engines.engine import Precision, Target
 from framelens_engines.progress import Reporter
 from framelens_engines.samples import extract_samples
 from framelens_engines.server import ServerAddress
 from framelens_engines.store import EngineStore
-
-
-def _batch_profile(_ctx: click.Context, _param: click.Parameter, value: str) -> BatchProfile:
-    try:
-        smallest, usual, largest = (int(part) for part in value.split(","))
-    except ValueError:
-        smallest, usual, largest = 0, 0, 0
-    if not 1 <= smallest <= usual <= largest:
-        raise click.BadParameter(f"{value!r} is not three growing batch sizes, such as 1,8,32")
-    return BatchProfile(minimum=smallest, optimum=usual, maximum=largest)
+from framelens_engines.tensorrt.options import PlanOptions
 
 
 @click.command()
@@ -55,16 +47,7 @@ def samples(to: Path, cache: Path) -> None:
 @click.command()
 @click.argument("model")
 @click.option("--precision", type=click.Choice(get_args(Precision)), default="fp32", show_default=True)
-@click.option("--target", type=click.Choice(get_args(Target)), default="onnxruntime", show_default=True)
-@click.option(
-    "--batch",
-    "profile",
-    metavar="MIN,USUAL,MAX",
-    default="1,8,32",
-    show_default=True,
-    callback=_batch_profile,
-    help="Batch sizes that TensorRT optimises for.",
-)
+@plan_options
 @click.option(
     "--calibration",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -78,7 +61,7 @@ def build(
     model: str,
     precision: Precision,
     target: Target,
-    profile: BatchProfile,
+    options: PlanOptions | None,
     calibration: Path | None,
     store: EngineStore,
     cache: Path,
@@ -88,7 +71,7 @@ def build(
 ) -> None:
     """Stage a new version of MODEL, from its FP32 engine or, for the public models, from their weights."""
     reporter = Reporter(quiet=as_json)
-    wanted = Wanted(precision, target, profile if target == "tensorrt" else None)
+    wanted = Wanted(precision, target, options)
     public = model in (DETECTOR, *PUBLIC_SPACES)
     if public and (wanted == Wanted("fp32", "onnxruntime") or not store.versions(model)):
         version = build_engine(public_plan(model, cache, reporter), store, reporter, again=again)

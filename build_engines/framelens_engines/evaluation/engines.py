@@ -54,9 +54,9 @@ def onnx_path(folder: Path, record: EngineRecord) -> Path:
     """The file that ONNX Runtime opens. Raises EngineError where the engine is for something else."""
     if record.target != "onnxruntime":
         raise EngineError(
-            f"{version_name(folder)} is an engine for {record.target}, which needs a GPU of"
-            f" {record.gpu_architecture or 'its kind'}; evaluation runs engines for onnxruntime only: it can be neither"
-            " validated nor compared with here"
+            f"{version_name(folder)} is an engine for {record.target}, which needs a GPU of compute capability"
+            f" {', '.join(record.gpu_architecture or ('unknown',))}; evaluation runs engines for onnxruntime only: it"
+            " can be neither validated nor compared with here"
         )
     return engine_file(folder, record.target)
 

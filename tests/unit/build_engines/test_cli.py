@@ -79,6 +79,20 @@ def test_a_bad_option_is_explained(
     assert list(root.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--target", "tensorrt", "--batch", "8,1,32"), "is not three growing batch sizes"),
+        (("--target", "tensorrt", "--compute-capability", "sm89"), "is not a compute capability, such as 8.9"),
+        (("--compute-capability", "8.9"), "add --target tensorrt, or leave them out"),
+        (("--version-compatible",), "add --target tensorrt, or leave them out"),
+    ],
+)
+def test_a_plan_for_what_there_is_not_is_explained(root: Path, options: tuple[str, ...], complaint: str) -> None:
+    result = _run("build", "detector", "--repository", root, *options)
+    assert (result.exit_code, complaint in " ".join(result.stderr.split())) == (2, True)
+
+
 def test_an_empty_line_among_the_labels_is_named(root: Path, labels: Path, yolo_onnx: WriteModel) -> None:
     labels.write_text("red\n\nblue\n")
     options = ("--onnx", yolo_onnx(), "--name", "detector_x", "--input-size", "32x32", "--labels", labels)
