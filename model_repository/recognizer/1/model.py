@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import triton_python_backend_utils as pb_utils
 
+from framelens_triton.cuda.arrays import DeviceArray
 from framelens_triton.images.boxes import Box
 from framelens_triton.images.decode import Limits
 from framelens_triton.images.errors import PictureError
 from framelens_triton.images.resize import Pixels
 from framelens_triton.models import ModelRepository
+from framelens_triton.operations import available_operations
 from framelens_triton.recognition import CallerGone, EngineUnavailable, Recognition, Recognizer, Request
 
 _DETECTOR = "detector"
@@ -27,7 +29,10 @@ class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         # The argument is this model's own folder; the engines lie beside it.
         self._engines = BlsEngines()
-        self._recognizer = Recognizer(ModelRepository(Path(args["model_repository"]).parent), self._engines)
+        models = ModelRepository(Path(args["model_repository"]).parent)
+        operations, said = available_operations(_gpu(args))
+        pb_utils.Logger.log_info(f"{args['model_instance_name']}: {said}")
+        self._recognizer = Recognizer(models, self._engines, operations=operations)
 
     def execute(self, requests: list[Any]) -> list[Any]:
         responses: list[Any] = [None] * len(requests)
@@ -56,18 +61,39 @@ class BlsEngines:
     def __init__(self) -> None:
         self.trace: Any = None
 
-    def infer(self, model: str, images: Pixels, outputs: Sequence[str]) -> dict[str, npt.NDArray[np.generic]]:
+    def infer(
+        self, model: str, images: Pixels | DeviceArray, outputs: Sequence[str]
+    ) -> dict[str, npt.NDArray[np.generic]]:
         request = pb_utils.InferenceRequest(
             model_name=model,
             requested_output_names=list(outputs),
-            inputs=[pb_utils.Tensor("images", images)],
+            inputs=[_tensor(images)],
             **({"trace": self.trace} if self.trace else {}),
+            **_placed(images),
         )
         response = request.exec()
         if response.has_error():
             message = response.error().message()
             raise EngineUnavailable(model, message, loaded=not any(said in message for said in _NOT_LOADED))
         return {tensor.name(): tensor.as_numpy() for tensor in response.output_tensors()}
+
+
+def _gpu(args: dict[str, str]) -> int:
+    """The GPU that an instance is for; the first one's for an instance that names none."""
+    return int(args["model_instance_device_id"]) if args["model_instance_kind"] == "GPU" else 0
+
+
+def _tensor(images: Pixels | DeviceArray) -> Any:  # noqa: ANN401
+    """On a GPU, the memory that the images are in; no copy is made."""
+    on_gpu = isinstance(images, DeviceArray)
+    return pb_utils.Tensor.from_dlpack("images", images) if on_gpu else pb_utils.Tensor("images", images)
+
+
+def _placed(images: Pixels | DeviceArray) -> dict[str, Any]:
+    """What an engine finds is small and looked at here, so an engine on a GPU is asked to bring it along."""
+    if not isinstance(images, DeviceArray):
+        return {}
+    return {"preferred_memory": pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_CPU, 0)}
 
 
 def _trace_of(requests: list[Any]) -> Any:  # noqa: ANN401

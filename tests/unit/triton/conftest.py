@@ -1,12 +1,22 @@
-"""Real pictures, and encoded forms of them."""
+"""Real pictures, encoded forms of them, and a GPU that is none; its module is found through the folder `fakes`."""
 
+import importlib
 import io
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from ctypes import CDLL
 from functools import cache
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent / "fakes"))
+
+from host_driver import HostDriver
+from host_gpu import HostGpu, compiled_for_host
+
+from framelens_triton.cuda import bindings
 
 REPO = Path(__file__).parents[3]
 Sample = Callable[[str], Image.Image]
@@ -47,3 +57,27 @@ def encode() -> Encode:
         return buffer.getvalue()
 
     return to_bytes
+
+
+@pytest.fixture(scope="session")
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> CDLL:
+    """The GPU's kernels, compiled for this machine."""
+    return compiled_for_host(tmp_path_factory.mktemp("kernels"))
+
+
+@pytest.fixture
+def gpu(kernels: CDLL) -> HostGpu:
+    return HostGpu(kernels)
+
+
+@pytest.fixture
+def driver(gpu: HostGpu, monkeypatch: pytest.MonkeyPatch) -> Iterator[HostDriver]:
+    """cuda-python's driver over this machine's memory."""
+    # The compiler's module stays the real one, and takes parts of the driver's that it finds when it is imported.
+    importlib.import_module("cuda.bindings.nvrtc")
+    fake = HostDriver(gpu)
+    monkeypatch.setitem(sys.modules, "cuda.bindings.driver", fake)
+    monkeypatch.setattr(bindings, "_DRIVER_LIBRARY", "libc.so.6")
+    bindings.driver.cache_clear()
+    yield fake
+    bindings.driver.cache_clear()

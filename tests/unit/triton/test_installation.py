@@ -67,3 +67,13 @@ def test_another_distribution_is_told_what_is_missing(machine: Machine, monkeypa
     monkeypatch.setattr(installation.shutil, "which", lambda _: None)
     with pytest.raises(InstallationError, match=f"{LIBRARY} is missing; install the package"):
         fetch_libpython()
+
+
+def test_every_backend_of_this_package_lies_beside_tritons_own(tmp_path: Path) -> None:
+    parts = tmp_path / "wheel"
+    parts.mkdir()
+    for name in ("libtriton_python.so", "triton_python_backend_utils.py", "stub"):
+        (parts / name).touch()
+    found = installation.Installation(parts, parts, parts / "stub", parts).lay_out_backends(tmp_path / "backends")
+    assert sorted(path.name for path in found.iterdir()) == ["onnxruntime", "python", "tensorrt"]
+    assert all((found / name / "model.py").is_file() for name in ("onnxruntime", "tensorrt"))

@@ -5,7 +5,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +37,7 @@ _UPRIGHT = {
     7: Transpose.TRANSVERSE,
     8: Transpose.ROTATE_90,
 }
-_QUARTER_TURNS = (5, 6, 7, 8)
+QUARTER_TURNS = (5, 6, 7, 8)
 _TILE_WIDTH_TAG, _TILE_LENGTH_TAG = 322, 323
 # Which orientations bring the last column to the left, and the last row to the top.
 _COLUMNS_END_LEFT = (2, 3, 6, 7)
@@ -52,7 +52,7 @@ REGION_SIDE = 224
 _LARGE_PIXELS = 8_000_000
 _one_large = threading.RLock()
 # What a batch keeps of each picture while engines run; the limit on pixels keeps every picture within the last factor.
-_KEPT_PIXELS = 4_000_000
+KEPT_PIXELS = 4_000_000
 _KEPT_REDUCTIONS = (1, 2, 4, 8, 16, 32, 64, 128)
 _WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 # A progressive JPEG of 20 kB can ask for hundreds of scans over all its pixels; libtiff draws its line here too.
@@ -69,14 +69,13 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """RGB pixels as displayed, reduced by `reduction` from the full size, which is `width` x `height`.
+class View:
+    """A picture as displayed, `width` x `height` at full size, and how pixels show it: reduced by `reduction`.
 
     `extent` is where the picture lies in its pixels, in 0..1 of them: where the reduction does not divide the size, the
     last row and column reach over the picture's edge.
     """
 
-    pixels: Image.Image
     width: int
     height: int
     reduction: int = 1
@@ -94,18 +93,25 @@ class Picture:
 
     def shows(self, regions: Sequence[Box], region_side: int = REGION_SIDE) -> bool:
         """Whether decoding it for these regions would give no more pixels of them."""
-        return self.reduction <= _reduction(self.width, self.height, regions, region_side)
+        return self.reduction <= reduction_for(self.width, self.height, regions, region_side)
+
+
+@dataclass(frozen=True)
+class Picture(View):
+    """A picture and its RGB pixels."""
+
+    pixels: Image.Image = field(kw_only=True)
 
     def kept_small(self) -> "Picture":
         """The same picture, reduced where it is too large to be kept while engines run."""
         columns, rows = self.pixels.size
-        factor = next(n for n in _KEPT_REDUCTIONS if columns * rows <= _KEPT_PIXELS * n * n)
+        factor = next(n for n in _KEPT_REDUCTIONS if columns * rows <= KEPT_PIXELS * n * n)
         if factor == 1:
             return self
         pixels = self.pixels.reduce(factor)
         x, y = columns / (factor * pixels.width), rows / (factor * pixels.height)
         extent = Box(self.extent.x_min * x, self.extent.y_min * y, self.extent.x_max * x, self.extent.y_max * y)
-        return Picture(pixels, self.width, self.height, self.reduction * factor, extent)
+        return Picture(self.width, self.height, self.reduction * factor, extent, pixels=pixels)
 
 
 def decode(
@@ -125,10 +131,10 @@ def decoded(
     data: bytes, limits: Limits, regions: Sequence[Box] | None = None, region_side: int = REGION_SIDE
 ) -> Iterator[Picture]:
     """Like `decode`; while a large picture is in use here, no other large one is decoded. Raises PictureError."""
-    image = _open(data, limits)
+    image = opened(data, limits)
     with ExitStack() as turn:
         try:
-            _check_work(image, data, limits)
+            check_work(image, data, limits)
             picture = _decoded(image, regions, region_side, turn)
         except PictureError:
             raise
@@ -146,18 +152,18 @@ def decoded(
 def _decoded(image: Image.Image, regions: Sequence[Box] | None, region_side: int, turn: ExitStack) -> Picture:
     if image.format == "PNG":
         _load(image, turn)  # Its EXIF may lie behind its pixels.
-    orientation = _orientation(image)
+    orientation = orientation_of(image)
     stored = image.size
-    width, height = stored[::-1] if orientation in _QUARTER_TURNS else stored
-    reduction = _reduction(width, height, regions, region_side)
+    width, height = stored[::-1] if orientation in QUARTER_TURNS else stored
+    reduction = reduction_for(width, height, regions, region_side)
     if reduction > 1:
         image.draft(None, (stored[0] // reduction, stored[1] // reduction))
     _load(image, turn)
     rest = reduction if image.size == stored else 1
     pixels = _to_rgb(image, rest)
-    extent = _extent(stored, reduction, pixels.size, orientation)
+    extent = extent_of(stored, reduction, pixels.size, orientation)
     upright = pixels.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else pixels
-    return Picture(upright, width, height, reduction, extent)
+    return Picture(width, height, reduction, extent, pixels=upright)
 
 
 def _load(image: Image.Image, turn: ExitStack) -> None:
@@ -167,17 +173,18 @@ def _load(image: Image.Image, turn: ExitStack) -> None:
     image.load()
 
 
-def _extent(stored: tuple[int, int], reduction: int, pixels: tuple[int, int], orientation: int) -> Box:
+def extent_of(stored: tuple[int, int], reduction: int, pixels: tuple[int, int], orientation: int) -> Box:
     """Where the stored picture, reduced and turned upright, lies in its pixels."""
     beyond_x, beyond_y = (1 - size / reduction / count for size, count in zip(stored, pixels, strict=True))
-    if orientation in _QUARTER_TURNS:
+    if orientation in QUARTER_TURNS:
         beyond_x, beyond_y = beyond_y, beyond_x
     left = beyond_x if orientation in _COLUMNS_END_LEFT else 0.0
     top = beyond_y if orientation in _ROWS_END_TOP else 0.0
     return Box(left, top, left + 1 - beyond_x, top + 1 - beyond_y)
 
 
-def _open(data: bytes, limits: Limits) -> Image.Image:
+def opened(data: bytes, limits: Limits) -> Image.Image:
+    """A picture whose header passes the limits; nothing of it is decoded. Raises PictureError."""
     if not data:
         raise InvalidPicture("the picture is empty (0 bytes); send an encoded picture")
     if len(data) > limits.max_bytes:
@@ -205,7 +212,7 @@ def _check_size(width: int, height: int, limits: Limits) -> None:
         )
 
 
-def _check_work(image: Image.Image, data: bytes, limits: Limits) -> None:
+def check_work(image: Image.Image, data: bytes, limits: Limits) -> None:
     """Refuses a picture that is small by its header and not by what its decoder must do."""
     if image.format in ("JPEG", "MPO") and has_more_scans(data, _MAX_SCANS):
         raise InvalidPicture(f"the JPEG picture has more than {_MAX_SCANS} scans; save it as a baseline JPEG")
@@ -215,7 +222,7 @@ def _check_work(image: Image.Image, data: bytes, limits: Limits) -> None:
             raise PictureTooLarge(f"the TIFF picture has tiles of {tile[0]}x{tile[1]} pixels; save it without tiles")
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation_of(image: Image.Image) -> int:
     """EXIF orientation; 1 (upright) where there is none, or none that can be read: viewers show such a picture too."""
     if image.format == "TIFF":
         return 1  # Pillow turns these upright by itself, and says the displayed size.
@@ -225,7 +232,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _reduction(width: int, height: int, regions: Sequence[Box] | None, region_side: int) -> int:
+def reduction_for(width: int, height: int, regions: Sequence[Box] | None, region_side: int) -> int:
     """The largest at which every part that is looked at keeps enough pixels."""
     if regions is None:
         room = min(width, height) / _FRAME_SIDE

@@ -22,3 +22,15 @@ def has_more_scans(data: bytes, limit: int) -> bool:
         if code not in _WITHOUT_LENGTH:
             position += int.from_bytes(data[position : position + 2])
     return False
+
+
+def is_complete(data: bytes) -> bool:
+    """Whether a JPEG has its end marker: without it, some decoders show what there is, and others refuse it."""
+    position = 0
+    while marker := _MARKER.search(data, position):
+        code, position = marker[1][0], marker.end()
+        if code == _END_OF_IMAGE:
+            return True
+        if code not in _WITHOUT_LENGTH:
+            position += int.from_bytes(data[position : position + 2])
+    return False

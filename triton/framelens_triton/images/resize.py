@@ -43,16 +43,36 @@ class Placement:
         return ((boxes - offset) / extent).clip(0, 1)
 
 
+@dataclass(frozen=True)
+class Letterbox:
+    """Where a picture of another aspect lies in an engine's input of `width` x `height` pixels."""
+
+    width: int
+    height: int
+    inner: tuple[int, int]
+    left: int
+    top: int
+
+    @classmethod
+    def of(cls, size: tuple[int, int], height: int, width: int) -> "Letterbox":
+        scale = min(width / size[0], height / size[1])
+        inner = (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
+        return cls(width, height, inner, (width - inner[0]) // 2, (height - inner[1]) // 2)
+
+    @property
+    def placement(self) -> Placement:
+        x, y = self.left / self.width, self.top / self.height
+        return Placement(x, y, self.inner[0] / self.width, self.inner[1] / self.height)
+
+
 def frame_to_input(frame: Image.Image, height: int, width: int, fit: Fit) -> tuple[Pixels, Placement]:
     """A whole frame as uint8 [height, width, 3], and where it lies in there."""
     if fit is Fit.STRETCH:
         return np.asarray(frame.resize((width, height), Image.Resampling.BILINEAR)), Placement()
-    scale = min(width / frame.width, height / frame.height)
-    inner = (max(1, round(frame.width * scale)), max(1, round(frame.height * scale)))
-    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+    box = Letterbox.of(frame.size, height, width)
     padded = Image.new("RGB", (width, height), _PAD)
-    padded.paste(frame.resize(inner, Image.Resampling.BILINEAR), (left, top))
-    return np.asarray(padded), Placement(left / width, top / height, inner[0] / width, inner[1] / height)
+    padded.paste(frame.resize(box.inner, Image.Resampling.BILINEAR), (box.left, box.top))
+    return np.asarray(padded), box.placement
 
 
 def crop_to_input(picture: Image.Image, box: Box, height: int, width: int, fit: Fit) -> Pixels:
@@ -66,21 +86,28 @@ def cut(picture: Image.Image, box: Box, max_side: int | None = None, min_side: i
     """The box of a picture as a picture of its own: at its own resolution or reduced to `max_side`, and no side shorter
     than `min_side`.
     """
-    x_min, y_min, x_max, y_max = _in_pixels(picture, box)
+    return _resized(picture, box, cut_size(in_pixels(picture.size, box), max_side, min_side))
+
+
+def cut_size(
+    part: tuple[float, float, float, float], max_side: int | None = None, min_side: int = 1
+) -> tuple[int, int]:
+    """Width and height of a cut, of a part of a picture in pixels."""
+    x_min, y_min, x_max, y_max = part
     scale = 1.0 if max_side is None else min(1.0, max_side / max(x_max - x_min, y_max - y_min))
-    size = (max(min_side, round((x_max - x_min) * scale)), max(min_side, round((y_max - y_min) * scale)))
-    return _resized(picture, box, size)
+    return max(min_side, round((x_max - x_min) * scale)), max(min_side, round((y_max - y_min) * scale))
+
+
+def in_pixels(size: tuple[int, int], box: Box) -> tuple[float, float, float, float]:
+    """A box in 0..1 of a picture of that width and height, in its pixels."""
+    width, height = size
+    return box.x_min * width, box.y_min * height, min(box.x_max, 1) * width, min(box.y_max, 1) * height
 
 
 def _resized(picture: Image.Image, box: Box, size: tuple[int, int]) -> Image.Image:
     """The box at another size. It is cut out first: by itself Pillow's filter reaches beyond the box it is given."""
-    x_min, y_min, x_max, y_max = _in_pixels(picture, box)
+    x_min, y_min, x_max, y_max = in_pixels(picture.size, box)
     left, top = math.floor(x_min), math.floor(y_min)
     pixels = picture.crop((left, top, math.ceil(x_max), math.ceil(y_max)))
     inside = (x_min - left, y_min - top, x_max - left, y_max - top)
     return pixels.resize(size, Image.Resampling.BILINEAR, box=inside)
-
-
-def _in_pixels(picture: Image.Image, box: Box) -> tuple[float, float, float, float]:
-    width, height = picture.size
-    return box.x_min * width, box.y_min * height, min(box.x_max, 1) * width, min(box.y_max, 1) * height
