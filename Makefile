@@ -6,6 +6,7 @@ SHELL := /bin/bash
 SERVER := .venv/server
 GATEWAY := .venv/gateway
 TENSORRT := .venv/tensorrt
+GPU := .venv/gpu
 ROOMS := client gateway triton build_engines perf
 # The first interpreter that Triton's Python backend and numpy 1.26 both have wheels for.
 PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
@@ -16,7 +17,7 @@ TEST_TOOLS := pytest pytest-asyncio pytest-timeout pytest-xdist
 PARALLEL := -n auto --dist loadfile
 LINT_TOOLS := ruff mypy types-protobuf types-PyYAML grpc-stubs
 
-.PHONY: help setup engines engines-tensorrt demo serve swap-test perf gate test lint clean
+.PHONY: help setup engines engines-tensorrt demo serve swap-test perf gate gpu-check test lint clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +44,14 @@ perf: setup engines var/samples/.ready ## Measure the critical path beside its l
 gate: setup engines var/samples/.ready ## Measure for two minutes, and fail where the path itself has become slow
 	@$(SERVER)/bin/framelens-perf perf --quick
 	@$(SERVER)/bin/framelens-perf gate --slo perf/framelens_perf/critical_path/ci.yaml
+
+# The driver is looked for before anything is installed.
+gpu-check: ## Measure engines, image operations and recognizer on this machine's GPU; writes var/gpu/report.json
+	@python3 -c 'import ctypes; ctypes.CDLL("libcuda.so.1")' 2>/dev/null || { echo "this machine has no NVIDIA driver \
+	(libcuda.so.1 cannot be loaded); nothing was installed or measured. gpu-check needs an NVIDIA GPU of compute capability \
+	7.5 or later and a driver of CUDA 13 (580 or later): run it on a machine that has them." >&2; exit 1; }
+	@$(MAKE) --no-print-directory engines var/samples/.ready $(GPU)/.ready
+	@$(GPU)/bin/framelens-perf gpu-check
 
 serve: setup engines ## Run the stack on loopback until Ctrl-C
 	@exec $(GATEWAY)/bin/framelens-stack
@@ -84,6 +93,18 @@ $(GATEWAY)/.ready: constraints/gateway.txt $(foreach room,client gateway,$(room)
 $(TENSORRT)/.ready: constraints/tensorrt.txt $(foreach room,triton build_engines,$(room)/pyproject.toml)
 	$(call new_environment,$(TENSORRT),tensorrt)
 	@$(TENSORRT)/bin/pip install $(PIP_FLAGS) -c constraints/tensorrt.txt -e triton -e 'build_engines[tensorrt]'
+	@touch $@
+
+# TensorRT that runs here, where it is not TensorRT-RTX: make gpu-check TENSORRT_PACKAGE=tensorrt
+TENSORRT_PACKAGE ?= tensorrt-rtx==1.7.1.116
+
+# ONNX Runtime for CUDA has the same module as the one for CPUs, so it takes its place.
+$(GPU)/.ready: constraints/server.txt $(foreach room,client triton build_engines perf,$(room)/pyproject.toml)
+	$(call new_environment,$(GPU),gpu)
+	@$(GPU)/bin/pip install $(PIP_FLAGS) -c constraints/server.txt \
+		-e 'client[cli]' -e 'triton[embedded,gpu]' -e build_engines -e perf $(TENSORRT_PACKAGE)
+	@$(GPU)/bin/pip uninstall $(PIP_FLAGS) --yes onnxruntime
+	@$(GPU)/bin/pip install $(PIP_FLAGS) -c constraints/server.txt 'onnxruntime-gpu[cuda,cudnn]==1.31.1'
 	@touch $@
 
 %/.test-ready: %/.ready

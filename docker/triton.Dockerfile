@@ -1,4 +1,5 @@
-# NVIDIA's Triton with what the model `recognizer` imports. Engines come by a mounted model repository.
+# NVIDIA's Triton with what the model `recognizer` imports, its image operations on a GPU included. Engines come by a
+# mounted model repository.
 # Build from the repository's root: docker build -f docker/triton.Dockerfile -t framelens/triton .
 FROM nvcr.io/nvidia/tritonserver:26.07-py3
 WORKDIR /opt/framelens
@@ -7,7 +8,7 @@ COPY triton triton
 COPY docker/triton/serve.py ./
 # Into the image's own Python: the Python backend finds packages through the first `python3` in PATH.
 RUN python3 -m pip install --no-cache-dir --disable-pip-version-check --break-system-packages \
-    -c constraints/server.txt ./triton pydantic-settings
+    -c constraints/server.txt "./triton[gpu]" pydantic-settings
 ENV PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     FRAMELENS_TRITON_HOST=0.0.0.0 \

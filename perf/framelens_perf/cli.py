@@ -12,6 +12,7 @@ _COMMANDS = {
     "compare": "framelens_perf.critical_path.report_commands:compare_command",
     "demo": "framelens_perf.demo_command:demo",
     "gate": "framelens_perf.critical_path.report_commands:gate",
+    "gpu-check": "framelens_perf.gpu_check.command:gpu_check_command",
     "peers": "framelens_perf.peers.command:peers",
     "perf": "framelens_perf.critical_path.command:perf",
     "size": "framelens_perf.sizing.command:size",

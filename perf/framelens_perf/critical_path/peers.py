@@ -16,7 +16,7 @@ from framelens_perf.peers.run import PeerPaths, run_peers
 from framelens_perf.workload.traffic import RECOGNIZE, GatewayCaller, Request
 
 # Four servers have to fit into some minutes.
-_PLAN = Plan(alone_asks=30, warm_up_s=3, saturate_s=8, try_s=10, precision=0.1)
+_PLAN = Plan(alone_asks=30, warm_up_s=3, saturate_s=8, try_s=6, precision=0.1)
 _OURS = "FrameLens"
 # No frame of theirs was asked about before.
 _FIRST_MARK = 1 << 48

@@ -31,7 +31,7 @@ def repository(tmp_path: Path) -> Path:
 
 def test_pip_ran_as_the_image_runs_it(installation: Installation) -> None:
     assert len(installation.ran) == 1
-    assert "-c constraints/server.txt ./triton" in installation.ran[0]
+    assert '-c constraints/server.txt "./triton[gpu]"' in installation.ran[0]
 
 
 def test_the_embedded_server_is_not_in_it(installation: Installation) -> None:
