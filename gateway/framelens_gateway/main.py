@@ -33,7 +33,6 @@ from framelens_gateway.routing import Routing
 from framelens_gateway.serving import LiveServings, Servings
 from framelens_gateway.settings import GatewaySettings
 from framelens_gateway.settings_faults import settings_or_exit
-from framelens_gateway.tracing import export_traces
 from framelens_gateway.trials.candidates import Candidates
 from framelens_gateway.trials.shadow import TrialLimits
 from framelens_gateway.trials.trials import Trials, TriedSearch
@@ -61,6 +60,8 @@ async def _serve(settings: GatewaySettings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         if settings.otlp_endpoint:
+            from framelens_gateway.trace_export import export_traces
+
             stack.callback(export_traces(settings.otlp_endpoint, settings.trace_share).shutdown)
         index = MilvusIndex(
             settings.milvus_uri,

@@ -1,35 +1,17 @@
-"""Traces of calls, through the gateway and into Triton. Nothing is recorded unless `export_traces` was called."""
+"""Traces of calls, through the gateway and into Triton. Nothing is recorded unless `trace_export` is used."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from framelens_gateway.errors import GatewayError
 
-_SERVICE = "framelens-gateway"
-_tracer = trace.get_tracer(_SERVICE)
+SERVICE = "framelens-gateway"
+_tracer = trace.get_tracer(SERVICE)
 _propagator = TraceContextTextMapPropagator()
-
-
-def export_traces(endpoint: str, share: float) -> TracerProvider:
-    """Records spans from now on and sends them to a collector; `shutdown` of what is returned sends the last ones.
-
-    `share` is of the calls whose caller does not say whether they are traced.
-    """
-    provider = TracerProvider(
-        resource=Resource.create({SERVICE_NAME: _SERVICE}), sampler=ParentBasedTraceIdRatio(share)
-    )
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces")))
-    trace.set_tracer_provider(provider)
-    return provider
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Real pictures, encoded forms of them, and a GPU that is none; its module is found through the folder `fakes`."""
 
-import importlib
 import io
 import sys
 from collections.abc import Callable, Iterator
@@ -13,10 +12,8 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent / "fakes"))
 
-from host_driver import HostDriver
+from host_driver import HostDriver, in_place_of_cuda
 from host_gpu import HostGpu, compiled_for_host
-
-from framelens_triton.cuda import bindings
 
 REPO = Path(__file__).parents[3]
 Sample = Callable[[str], Image.Image]
@@ -73,11 +70,6 @@ def gpu(kernels: CDLL) -> HostGpu:
 @pytest.fixture
 def driver(gpu: HostGpu, monkeypatch: pytest.MonkeyPatch) -> Iterator[HostDriver]:
     """cuda-python's driver over this machine's memory."""
-    # The compiler's module stays the real one, and takes parts of the driver's that it finds when it is imported.
-    importlib.import_module("cuda.bindings.nvrtc")
     fake = HostDriver(gpu)
-    monkeypatch.setitem(sys.modules, "cuda.bindings.driver", fake)
-    monkeypatch.setattr(bindings, "_DRIVER_LIBRARY", "libc.so.6")
-    bindings.driver.cache_clear()
-    yield fake
-    bindings.driver.cache_clear()
+    with in_place_of_cuda(fake, monkeypatch):
+        yield fake

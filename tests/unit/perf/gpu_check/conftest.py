@@ -1,6 +1,5 @@
 """The GPU that is none of tests/unit/triton, with a clock of its own."""
 
-import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +10,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "triton" / "fakes"))
 
-from host_driver import OK, HostDriver
+from host_driver import OK, HostDriver, in_place_of_cuda
 from host_gpu import HostGpu, compiled_for_host
-
-from framelens_triton.cuda import bindings
 
 COPY_MS = 2.0
 
@@ -78,13 +75,9 @@ class ClockedDriver(HostDriver):
 
 @pytest.fixture
 def driver(gpu: HostGpu, monkeypatch: pytest.MonkeyPatch) -> Iterator[ClockedDriver]:
-    importlib.import_module("cuda.bindings.nvrtc")
     fake = ClockedDriver(gpu)
-    monkeypatch.setitem(sys.modules, "cuda.bindings.driver", fake)
-    monkeypatch.setattr(bindings, "_DRIVER_LIBRARY", "libc.so.6")
-    bindings.driver.cache_clear()
-    yield fake
-    bindings.driver.cache_clear()
+    with in_place_of_cuda(fake, monkeypatch):
+        yield fake
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,17 @@ So whoever reads too early, or waits for the wrong stream, sees what was there b
 """
 
 import ctypes
-from collections.abc import Callable
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import pytest
 from host_gpu import HostGpu
+
+from framelens_triton.cuda import bindings
 
 
 class Status(int):
@@ -170,3 +176,15 @@ class HostDriver(ModuleType):
         self.calls.append(f"graph {graph}")
         self.waiting[stream].extend(self.graphs[graph])
         return (OK,)
+
+
+@contextmanager
+def in_place_of_cuda(fake: HostDriver, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """While it lasts, this is the driver that `framelens_triton.cuda` finds."""
+    # The compiler's module stays the real one, and takes parts of the driver's that it finds when it is imported.
+    importlib.import_module("cuda.bindings.nvrtc")
+    monkeypatch.setitem(sys.modules, "cuda.bindings.driver", fake)
+    monkeypatch.setattr(bindings, "_DRIVER_LIBRARY", "libc.so.6")
+    bindings.driver.cache_clear()
+    yield
+    bindings.driver.cache_clear()

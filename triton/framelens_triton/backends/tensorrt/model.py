@@ -12,6 +12,7 @@ from typing import Any
 import triton_python_backend_utils as pb_utils
 
 from framelens_triton.priority import background_priority
+from framelens_triton.responding import respond
 
 _DEFAULT_FILE = "model.plan"
 
@@ -46,17 +47,7 @@ class TritonPythonModel:
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """All requests that Triton hands over at once, as one batch."""
-        responses: list[Any] = [None] * len(requests)
-        alive = []
-        for index, request in enumerate(requests):
-            if request.is_cancelled():
-                responses[index] = _error("the caller has gone", pb_utils.TritonError.CANCELLED)
-            else:
-                alive.append(index)
-        if alive:
-            for index, response in zip(alive, self._run([requests[i] for i in alive]), strict=True):
-                responses[index] = response
-        return responses
+        return respond(requests, self._run, lambda: _error("the caller has gone", pb_utils.TritonError.CANCELLED))
 
     def _run(self, requests: list[Any]) -> list[Any]:
         from framelens_triton.batch_buckets import row_ranges
