@@ -3,6 +3,7 @@
 FrameLensError             reason, message and code of the failure
 ├── InvalidRequest         the request itself is wrong: sending it again cannot help
 │   ├── InvalidPicture     not a picture, an unsupported format, or too large
+│   ├── InvalidVideo       not a video, an unsupported one, or too large
 │   ├── InvalidRegion
 │   ├── InvalidFilter
 │   ├── InvalidProduct
@@ -52,6 +53,9 @@ class InvalidRequest(FrameLensError): ...
 class InvalidPicture(InvalidRequest): ...
 
 
+class InvalidVideo(InvalidRequest): ...
+
+
 class InvalidRegion(InvalidRequest): ...
 
 
@@ -99,7 +103,9 @@ _CLASS_OF_REASON: dict[Reason, type[FrameLensError]] = {
     Reason.INVALID_PICTURE: InvalidPicture,
     Reason.INVALID_PRODUCT: InvalidProduct,
     Reason.INVALID_REGION: InvalidRegion,
+    Reason.INVALID_VIDEO: InvalidVideo,
     Reason.PICTURE_TOO_LARGE: InvalidPicture,
+    Reason.VIDEO_TOO_LARGE: InvalidVideo,
     Reason.UNSUPPORTED_FORMAT: InvalidPicture,
     Reason.UNAUTHENTICATED: Unauthenticated,
     Reason.NOT_FOUND: NotFound,

@@ -29,6 +29,7 @@ _WANTED = {
     FieldDescriptor.TYPE_FLOAT: "a number",
     FieldDescriptor.TYPE_DOUBLE: "a number",
     FieldDescriptor.TYPE_STRING: "text",
+    FieldDescriptor.TYPE_BOOL: "true or false",
 }
 
 

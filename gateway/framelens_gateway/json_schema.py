@@ -47,6 +47,8 @@ def _single(field: Field) -> Schema:
         return {"type": "integer"}
     if field.type in _NUMBERS:
         return {"type": "number"}
+    if field.type == FieldDescriptor.TYPE_BOOL:
+        return {"type": "boolean"}
     if field.type == FieldDescriptor.TYPE_BYTES:
         return {"type": "string", "format": "byte", "description": "base64"}
     return {"type": "string"}

@@ -61,12 +61,17 @@ class Filter(_message.Message):
     MERCHANTS_FIELD_NUMBER: _builtins.int
     MIN_PRICE_FIELD_NUMBER: _builtins.int
     MAX_PRICE_FIELD_NUMBER: _builtins.int
+    AVAILABILITIES_FIELD_NUMBER: _builtins.int
     min_price: _builtins.float
     max_price: _builtins.float
     @_builtins.property
     def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def merchants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def availabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """"in_stock", "out_of_stock", "preorder", "backorder"."""
+
     def __init__(
         self,
         *,
@@ -74,10 +79,11 @@ class Filter(_message.Message):
         merchants: _abc.Iterable[_builtins.str] | None = ...,
         min_price: _builtins.float | None = ...,
         max_price: _builtins.float | None = ...,
+        availabilities: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_price", b"_max_price", "_min_price", b"_min_price", "max_price", b"max_price", "min_price", b"min_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_price", b"_max_price", "_min_price", b"_min_price", "categories", b"categories", "max_price", b"max_price", "merchants", b"merchants", "min_price", b"min_price"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_price", b"_max_price", "_min_price", b"_min_price", "availabilities", b"availabilities", "categories", b"categories", "max_price", b"max_price", "merchants", b"merchants", "min_price", b"min_price"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_price: _TypeAlias = _typing.Literal["max_price"]  # noqa: Y015
     _WhichOneofArgType__max_price: _TypeAlias = _typing.Literal["_max_price", b"_max_price"]  # noqa: Y015
@@ -97,10 +103,13 @@ class SearchOptions(_message.Message):
     TOP_K_FIELD_NUMBER: _builtins.int
     MIN_SCORE_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    USE_BOOST_FIELD_NUMBER: _builtins.int
     top_k: _builtins.int
     """Matches per object, 1 to 100; 10 when absent."""
     min_score: _builtins.float
     """Matches below this cosine similarity are left out, -1 to 1."""
+    use_boost: _builtins.bool
+    """Ranks products by their score plus their boost."""
     @_builtins.property
     def filter(self) -> Global___Filter: ...
     def __init__(
@@ -109,10 +118,11 @@ class SearchOptions(_message.Message):
         top_k: _builtins.int | None = ...,
         min_score: _builtins.float | None = ...,
         filter: Global___Filter | None = ...,
+        use_boost: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "_top_k", b"_top_k", "filter", b"filter", "min_score", b"min_score", "top_k", b"top_k"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "_top_k", b"_top_k", "filter", b"filter", "min_score", b"min_score", "top_k", b"top_k"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_score", b"_min_score", "_top_k", b"_top_k", "filter", b"filter", "min_score", b"min_score", "top_k", b"top_k", "use_boost", b"use_boost"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__min_score: _TypeAlias = _typing.Literal["min_score"]  # noqa: Y015
     _WhichOneofArgType__min_score: _TypeAlias = _typing.Literal["_min_score", b"_min_score"]  # noqa: Y015
@@ -126,6 +136,36 @@ class SearchOptions(_message.Message):
 Global___SearchOptions: _TypeAlias = SearchOptions  # noqa: Y015
 
 @_typing.final
+class RelatedOptions(_message.Message):
+    """Of related videos, the matches of what is routed to "videos"."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    SAME_ACCOUNT_FIELD_NUMBER: _builtins.int
+    SEVERAL_PER_ACCOUNT_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """Whose video is watched: videos of this account are left out. Where video_id names a stored video, its account is."""
+    same_account: _builtins.bool
+    """Answers with videos of that account too; the video itself is never among them."""
+    several_per_account: _builtins.bool
+    """Answers with more than one video of an account."""
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        same_account: _builtins.bool = ...,
+        several_per_account: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "same_account", b"same_account", "several_per_account", b"several_per_account"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RelatedOptions: _TypeAlias = RelatedOptions  # noqa: Y015
+
+@_typing.final
 class RecognizeRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -134,6 +174,11 @@ class RecognizeRequest(_message.Message):
     MIN_OBJECT_SCORE_FIELD_NUMBER: _builtins.int
     MAX_OBJECTS_FIELD_NUMBER: _builtins.int
     KEY_FIELD_NUMBER: _builtins.int
+    VIDEO_ID_FIELD_NUMBER: _builtins.int
+    TIMESTAMP_S_FIELD_NUMBER: _builtins.int
+    FRESH_FIELD_NUMBER: _builtins.int
+    RELATED_FIELD_NUMBER: _builtins.int
+    UNNAMED_OBJECTS_FIELD_NUMBER: _builtins.int
     picture: _builtins.bytes
     """An encoded picture: JPEG, PNG, WebP, GIF, BMP or TIFF."""
     min_object_score: _builtins.float
@@ -144,8 +189,19 @@ class RecognizeRequest(_message.Message):
     """Whose request this is, such as a user's or a video's id, up to 256 bytes: in a canary, requests with one key are
     answered by the same engines. Without it, requests with the same picture are.
     """
+    video_id: _builtins.str
+    """The video that the frame is of, up to 80 bytes, and the second of it. Where a stored moment covers that second, the
+    answer comes from what is stored and no picture is needed; `served.source` says so.
+    """
+    timestamp_s: _builtins.float
+    fresh: _builtins.bool
+    """Looks at the picture even where a moment is stored."""
+    unnamed_objects: _builtins.bool
+    """Also looks for products that the detector has no name for, labelled "object"; as the server is set when absent."""
     @_builtins.property
     def search(self) -> Global___SearchOptions: ...
+    @_builtins.property
+    def related(self) -> Global___RelatedOptions: ...
     def __init__(
         self,
         *,
@@ -154,19 +210,32 @@ class RecognizeRequest(_message.Message):
         min_object_score: _builtins.float | None = ...,
         max_objects: _builtins.int | None = ...,
         key: _builtins.str = ...,
+        video_id: _builtins.str = ...,
+        timestamp_s: _builtins.float | None = ...,
+        fresh: _builtins.bool = ...,
+        related: Global___RelatedOptions | None = ...,
+        unnamed_objects: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_objects", b"_max_objects", "_min_object_score", b"_min_object_score", "max_objects", b"max_objects", "min_object_score", b"min_object_score", "search", b"search"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_objects", b"_max_objects", "_min_object_score", b"_min_object_score", "_timestamp_s", b"_timestamp_s", "_unnamed_objects", b"_unnamed_objects", "max_objects", b"max_objects", "min_object_score", b"min_object_score", "related", b"related", "search", b"search", "timestamp_s", b"timestamp_s", "unnamed_objects", b"unnamed_objects"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_objects", b"_max_objects", "_min_object_score", b"_min_object_score", "key", b"key", "max_objects", b"max_objects", "min_object_score", b"min_object_score", "picture", b"picture", "search", b"search"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_objects", b"_max_objects", "_min_object_score", b"_min_object_score", "_timestamp_s", b"_timestamp_s", "_unnamed_objects", b"_unnamed_objects", "fresh", b"fresh", "key", b"key", "max_objects", b"max_objects", "min_object_score", b"min_object_score", "picture", b"picture", "related", b"related", "search", b"search", "timestamp_s", b"timestamp_s", "unnamed_objects", b"unnamed_objects", "video_id", b"video_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_objects: _TypeAlias = _typing.Literal["max_objects"]  # noqa: Y015
     _WhichOneofArgType__max_objects: _TypeAlias = _typing.Literal["_max_objects", b"_max_objects"]  # noqa: Y015
     _WhichOneofReturnType__min_object_score: _TypeAlias = _typing.Literal["min_object_score"]  # noqa: Y015
     _WhichOneofArgType__min_object_score: _TypeAlias = _typing.Literal["_min_object_score", b"_min_object_score"]  # noqa: Y015
+    _WhichOneofReturnType__timestamp_s: _TypeAlias = _typing.Literal["timestamp_s"]  # noqa: Y015
+    _WhichOneofArgType__timestamp_s: _TypeAlias = _typing.Literal["_timestamp_s", b"_timestamp_s"]  # noqa: Y015
+    _WhichOneofReturnType__unnamed_objects: _TypeAlias = _typing.Literal["unnamed_objects"]  # noqa: Y015
+    _WhichOneofArgType__unnamed_objects: _TypeAlias = _typing.Literal["_unnamed_objects", b"_unnamed_objects"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_objects) -> _WhichOneofReturnType__max_objects | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__min_object_score) -> _WhichOneofReturnType__min_object_score | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__timestamp_s) -> _WhichOneofReturnType__timestamp_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__unnamed_objects) -> _WhichOneofReturnType__unnamed_objects | None: ...
 
 Global___RecognizeRequest: _TypeAlias = RecognizeRequest  # noqa: Y015
 
@@ -205,6 +274,7 @@ class RecognizedObject(_message.Message):
     MATCHES_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    MATCH_THRESHOLD_FIELD_NUMBER: _builtins.int
     label: _builtins.str
     score: _builtins.float
     route: _builtins.str
@@ -213,6 +283,8 @@ class RecognizedObject(_message.Message):
     """Why there are no matches, when the route itself has none to give."""
     next_page_token: _builtins.str
     """Pass it to SearchRegion with this object's box for the matches that follow; empty at the end."""
+    match_threshold: _builtins.float
+    """Of the label "object": the score that its best product had to reach, lest it be a chance likeness."""
     @_builtins.property
     def box(self) -> Global___Box: ...
     @_builtins.property
@@ -227,14 +299,106 @@ class RecognizedObject(_message.Message):
         matches: _abc.Iterable[Global___Match] | None = ...,
         note: _builtins.str = ...,
         next_page_token: _builtins.str = ...,
+        match_threshold: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["box", b"box"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_match_threshold", b"_match_threshold", "box", b"box", "match_threshold", b"match_threshold"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["box", b"box", "label", b"label", "matches", b"matches", "next_page_token", b"next_page_token", "note", b"note", "route", b"route", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_match_threshold", b"_match_threshold", "box", b"box", "label", b"label", "match_threshold", b"match_threshold", "matches", b"matches", "next_page_token", b"next_page_token", "note", b"note", "route", b"route", "score", b"score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__match_threshold: _TypeAlias = _typing.Literal["match_threshold"]  # noqa: Y015
+    _WhichOneofArgType__match_threshold: _TypeAlias = _typing.Literal["_match_threshold", b"_match_threshold"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__match_threshold) -> _WhichOneofReturnType__match_threshold | None: ...
 
 Global___RecognizedObject: _TypeAlias = RecognizedObject  # noqa: Y015
+
+@_typing.final
+class RecognizeStreamRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Names the answer; up to 64 bytes, and not that of another frame that is under way."""
+    timeout_ms: _builtins.float
+    """Milliseconds for this frame, counted from its arrival; the server's default when absent."""
+    @_builtins.property
+    def request(self) -> Global___RecognizeRequest: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        request: Global___RecognizeRequest | None = ...,
+        timeout_ms: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_timeout_ms", b"_timeout_ms", "request", b"request", "timeout_ms", b"timeout_ms"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_timeout_ms", b"_timeout_ms", "id", b"id", "request", b"request", "timeout_ms", b"timeout_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__timeout_ms: _TypeAlias = _typing.Literal["timeout_ms"]  # noqa: Y015
+    _WhichOneofArgType__timeout_ms: _TypeAlias = _typing.Literal["_timeout_ms", b"_timeout_ms"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__timeout_ms) -> _WhichOneofReturnType__timeout_ms | None: ...
+
+Global___RecognizeStreamRequest: _TypeAlias = RecognizeStreamRequest  # noqa: Y015
+
+@_typing.final
+class RecognizeStreamResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    @_builtins.property
+    def response(self) -> Global___RecognizeResponse: ...
+    @_builtins.property
+    def error(self) -> Global___StreamError: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        response: Global___RecognizeResponse | None = ...,
+        error: Global___StreamError | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "error", b"error", "response", b"response"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "error", b"error", "id", b"id", "response", b"response"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_answer: _TypeAlias = _typing.Literal["response", "error"]  # noqa: Y015
+    _WhichOneofArgType_answer: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_answer) -> _WhichOneofReturnType_answer | None: ...
+
+Global___RecognizeStreamResponse: _TypeAlias = RecognizeStreamResponse  # noqa: Y015
+
+@_typing.final
+class StreamError(_message.Message):
+    """Why one frame of a stream was not answered; the others are not touched."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    RETRY_AFTER_MS_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    message: _builtins.str
+    retry_after_ms: _builtins.float
+    """When to come back, of a frame that was shed."""
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+        retry_after_ms: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_retry_after_ms", b"_retry_after_ms", "retry_after_ms", b"retry_after_ms"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_retry_after_ms", b"_retry_after_ms", "message", b"message", "reason", b"reason", "retry_after_ms", b"retry_after_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__retry_after_ms: _TypeAlias = _typing.Literal["retry_after_ms"]  # noqa: Y015
+    _WhichOneofArgType__retry_after_ms: _TypeAlias = _typing.Literal["_retry_after_ms", b"_retry_after_ms"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__retry_after_ms) -> _WhichOneofReturnType__retry_after_ms | None: ...
+
+Global___StreamError: _TypeAlias = StreamError  # noqa: Y015
 
 @_typing.final
 class SearchRegionRequest(_message.Message):
@@ -315,8 +479,12 @@ class Match(_message.Message):
     PRICE_FIELD_NUMBER: _builtins.int
     CURRENCY_FIELD_NUMBER: _builtins.int
     PICTURE_ID_FIELD_NUMBER: _builtins.int
+    AVAILABILITY_FIELD_NUMBER: _builtins.int
+    BOOST_FIELD_NUMBER: _builtins.int
+    RANK_WITHOUT_BOOST_FIELD_NUMBER: _builtins.int
+    VIDEO_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """"product"."""
+    """"product" or "video"."""
     id: _builtins.str
     title: _builtins.str
     score: _builtins.float
@@ -327,7 +495,15 @@ class Match(_message.Message):
     price: _builtins.float
     currency: _builtins.str
     picture_id: _builtins.str
-    """The reference picture that matched best."""
+    """The reference picture that matched best, or the crop of what was matched in a video; see GetPicture."""
+    availability: _builtins.str
+    boost: _builtins.float
+    """Where `use_boost` asks for it: what was added to the score to rank this product, and its rank without, from 1."""
+    rank_without_boost: _builtins.int
+    @_builtins.property
+    def video(self) -> Global___VideoMatch:
+        """Of a video."""
+
     def __init__(
         self,
         *,
@@ -341,16 +517,67 @@ class Match(_message.Message):
         price: _builtins.float | None = ...,
         currency: _builtins.str = ...,
         picture_id: _builtins.str = ...,
+        availability: _builtins.str = ...,
+        boost: _builtins.float | None = ...,
+        rank_without_boost: _builtins.int | None = ...,
+        video: Global___VideoMatch | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_price", b"_price", "price", b"price"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_boost", b"_boost", "_price", b"_price", "_rank_without_boost", b"_rank_without_boost", "boost", b"boost", "price", b"price", "rank_without_boost", b"rank_without_boost", "video", b"video"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_price", b"_price", "category", b"category", "currency", b"currency", "id", b"id", "kind", b"kind", "merchant", b"merchant", "picture_id", b"picture_id", "price", b"price", "score", b"score", "title", b"title", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_boost", b"_boost", "_price", b"_price", "_rank_without_boost", b"_rank_without_boost", "availability", b"availability", "boost", b"boost", "category", b"category", "currency", b"currency", "id", b"id", "kind", b"kind", "merchant", b"merchant", "picture_id", b"picture_id", "price", b"price", "rank_without_boost", b"rank_without_boost", "score", b"score", "title", b"title", "url", b"url", "video", b"video"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__boost: _TypeAlias = _typing.Literal["boost"]  # noqa: Y015
+    _WhichOneofArgType__boost: _TypeAlias = _typing.Literal["_boost", b"_boost"]  # noqa: Y015
     _WhichOneofReturnType__price: _TypeAlias = _typing.Literal["price"]  # noqa: Y015
     _WhichOneofArgType__price: _TypeAlias = _typing.Literal["_price", b"_price"]  # noqa: Y015
+    _WhichOneofReturnType__rank_without_boost: _TypeAlias = _typing.Literal["rank_without_boost"]  # noqa: Y015
+    _WhichOneofArgType__rank_without_boost: _TypeAlias = _typing.Literal["_rank_without_boost", b"_rank_without_boost"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__boost) -> _WhichOneofReturnType__boost | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__price) -> _WhichOneofReturnType__price | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rank_without_boost) -> _WhichOneofReturnType__rank_without_boost | None: ...
 
 Global___Match: _TypeAlias = Match  # noqa: Y015
+
+@_typing.final
+class VideoMatch(_message.Message):
+    """What looks alike in another video: a likeness of appearance, which identifies nobody."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    PUBLISHED_AT_FIELD_NUMBER: _builtins.int
+    START_S_FIELD_NUMBER: _builtins.int
+    END_S_FIELD_NUMBER: _builtins.int
+    AT_S_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    published_at: _builtins.float
+    """Seconds since the epoch."""
+    start_s: _builtins.float
+    """When it is in view, and the second to jump to, in seconds of the video."""
+    end_s: _builtins.float
+    at_s: _builtins.float
+    label: _builtins.str
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        published_at: _builtins.float = ...,
+        start_s: _builtins.float = ...,
+        end_s: _builtins.float = ...,
+        at_s: _builtins.float = ...,
+        label: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "at_s", b"at_s", "end_s", b"end_s", "label", b"label", "published_at", b"published_at", "start_s", b"start_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VideoMatch: _TypeAlias = VideoMatch  # noqa: Y015
 
 @_typing.final
 class Served(_message.Message):
@@ -383,8 +610,11 @@ class Served(_message.Message):
     STAGES_MS_FIELD_NUMBER: _builtins.int
     PICTURE_FIELD_NUMBER: _builtins.int
     CANDIDATE_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
     candidate: _builtins.str
     """The candidate that answered in place of the live engines, in a canary: its model, or the alias of its space."""
+    source: _builtins.str
+    """"picture", or "moments" where what is stored of the video answered."""
     @_builtins.property
     def engines(self) -> _containers.RepeatedCompositeFieldContainer[Global___Engine]: ...
     @_builtins.property
@@ -405,10 +635,11 @@ class Served(_message.Message):
         stages_ms: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         picture: Global___PictureSize | None = ...,
         candidate: _builtins.str = ...,
+        source: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["picture", b"picture"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "collections", b"collections", "engines", b"engines", "picture", b"picture", "stages_ms", b"stages_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "collections", b"collections", "engines", b"engines", "picture", b"picture", "source", b"source", "stages_ms", b"stages_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -471,6 +702,8 @@ class Product(_message.Message):
     CATEGORY_FIELD_NUMBER: _builtins.int
     PRICE_FIELD_NUMBER: _builtins.int
     CURRENCY_FIELD_NUMBER: _builtins.int
+    AVAILABILITY_FIELD_NUMBER: _builtins.int
+    BOOST_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     title: _builtins.str
     url: _builtins.str
@@ -479,6 +712,10 @@ class Product(_message.Message):
     price: _builtins.float
     currency: _builtins.str
     """ISO 4217, such as EUR."""
+    availability: _builtins.str
+    """"in_stock", "out_of_stock", "preorder" or "backorder"; empty where it is not known."""
+    boost: _builtins.float
+    """Added to its scores to rank it where a search asks for that, -0.2 to 0.2."""
     def __init__(
         self,
         *,
@@ -489,10 +726,12 @@ class Product(_message.Message):
         category: _builtins.str = ...,
         price: _builtins.float | None = ...,
         currency: _builtins.str = ...,
+        availability: _builtins.str = ...,
+        boost: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_price", b"_price", "price", b"price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_price", b"_price", "category", b"category", "currency", b"currency", "id", b"id", "merchant", b"merchant", "price", b"price", "title", b"title", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_price", b"_price", "availability", b"availability", "boost", b"boost", "category", b"category", "currency", b"currency", "id", b"id", "merchant", b"merchant", "price", b"price", "title", b"title", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__price: _TypeAlias = _typing.Literal["price"]  # noqa: Y015
     _WhichOneofArgType__price: _TypeAlias = _typing.Literal["_price", b"_price"]  # noqa: Y015
@@ -509,7 +748,9 @@ class ReferencePicture(_message.Message):
     picture: _builtins.bytes
     @_builtins.property
     def region(self) -> Global___Box:
-        """The part of the picture that shows the product; the whole picture when absent."""
+        """The part of the picture that shows the product. When absent, the main object that the detector finds, and the whole
+        picture where it finds none.
+        """
 
     def __init__(
         self,
@@ -645,6 +886,127 @@ class RowError(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RowError: _TypeAlias = RowError  # noqa: Y015
+
+@_typing.final
+class UpdateProductsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UPDATES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def updates(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProductUpdate]:
+        """1 to 1000 products that are in the catalogue."""
+
+    def __init__(
+        self,
+        *,
+        updates: _abc.Iterable[Global___ProductUpdate] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["updates", b"updates"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateProductsRequest: _TypeAlias = UpdateProductsRequest  # noqa: Y015
+
+@_typing.final
+class ProductUpdate(_message.Message):
+    """What is absent stays as it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    MERCHANT_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    AVAILABILITY_FIELD_NUMBER: _builtins.int
+    BOOST_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    title: _builtins.str
+    url: _builtins.str
+    merchant: _builtins.str
+    category: _builtins.str
+    price: _builtins.float
+    """A price below 0 takes the price away."""
+    currency: _builtins.str
+    availability: _builtins.str
+    boost: _builtins.float
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        title: _builtins.str | None = ...,
+        url: _builtins.str | None = ...,
+        merchant: _builtins.str | None = ...,
+        category: _builtins.str | None = ...,
+        price: _builtins.float | None = ...,
+        currency: _builtins.str | None = ...,
+        availability: _builtins.str | None = ...,
+        boost: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_availability", b"_availability", "_boost", b"_boost", "_category", b"_category", "_currency", b"_currency", "_merchant", b"_merchant", "_price", b"_price", "_title", b"_title", "_url", b"_url", "availability", b"availability", "boost", b"boost", "category", b"category", "currency", b"currency", "merchant", b"merchant", "price", b"price", "title", b"title", "url", b"url"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_availability", b"_availability", "_boost", b"_boost", "_category", b"_category", "_currency", b"_currency", "_merchant", b"_merchant", "_price", b"_price", "_title", b"_title", "_url", b"_url", "availability", b"availability", "boost", b"boost", "category", b"category", "currency", b"currency", "id", b"id", "merchant", b"merchant", "price", b"price", "title", b"title", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__availability: _TypeAlias = _typing.Literal["availability"]  # noqa: Y015
+    _WhichOneofArgType__availability: _TypeAlias = _typing.Literal["_availability", b"_availability"]  # noqa: Y015
+    _WhichOneofReturnType__boost: _TypeAlias = _typing.Literal["boost"]  # noqa: Y015
+    _WhichOneofArgType__boost: _TypeAlias = _typing.Literal["_boost", b"_boost"]  # noqa: Y015
+    _WhichOneofReturnType__category: _TypeAlias = _typing.Literal["category"]  # noqa: Y015
+    _WhichOneofArgType__category: _TypeAlias = _typing.Literal["_category", b"_category"]  # noqa: Y015
+    _WhichOneofReturnType__currency: _TypeAlias = _typing.Literal["currency"]  # noqa: Y015
+    _WhichOneofArgType__currency: _TypeAlias = _typing.Literal["_currency", b"_currency"]  # noqa: Y015
+    _WhichOneofReturnType__merchant: _TypeAlias = _typing.Literal["merchant"]  # noqa: Y015
+    _WhichOneofArgType__merchant: _TypeAlias = _typing.Literal["_merchant", b"_merchant"]  # noqa: Y015
+    _WhichOneofReturnType__price: _TypeAlias = _typing.Literal["price"]  # noqa: Y015
+    _WhichOneofArgType__price: _TypeAlias = _typing.Literal["_price", b"_price"]  # noqa: Y015
+    _WhichOneofReturnType__title: _TypeAlias = _typing.Literal["title"]  # noqa: Y015
+    _WhichOneofArgType__title: _TypeAlias = _typing.Literal["_title", b"_title"]  # noqa: Y015
+    _WhichOneofReturnType__url: _TypeAlias = _typing.Literal["url"]  # noqa: Y015
+    _WhichOneofArgType__url: _TypeAlias = _typing.Literal["_url", b"_url"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__availability) -> _WhichOneofReturnType__availability | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__boost) -> _WhichOneofReturnType__boost | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__category) -> _WhichOneofReturnType__category | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__currency) -> _WhichOneofReturnType__currency | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__merchant) -> _WhichOneofReturnType__merchant | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__price) -> _WhichOneofReturnType__price | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__title) -> _WhichOneofReturnType__title | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__url) -> _WhichOneofReturnType__url | None: ...
+
+Global___ProductUpdate: _TypeAlias = ProductUpdate  # noqa: Y015
+
+@_typing.final
+class UpdateProductsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___UpsertResult]:
+        """One for each update of the request, in its order."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___UpsertResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateProductsResponse: _TypeAlias = UpdateProductsResponse  # noqa: Y015
 
 @_typing.final
 class DeleteProductsRequest(_message.Message):
@@ -815,6 +1177,580 @@ class ListProductsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListProductsResponse: _TypeAlias = ListProductsResponse  # noqa: Y015
+
+@_typing.final
+class GetMomentsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIDEO_ID_FIELD_NUMBER: _builtins.int
+    video_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        video_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["video_id", b"video_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetMomentsRequest: _TypeAlias = GetMomentsRequest  # noqa: Y015
+
+@_typing.final
+class BatchGetMomentsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIDEO_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def video_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """1 to 100 ids."""
+
+    def __init__(
+        self,
+        *,
+        video_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["video_ids", b"video_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetMomentsRequest: _TypeAlias = BatchGetMomentsRequest  # noqa: Y015
+
+@_typing.final
+class BatchGetMomentsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIDEOS_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def videos(self) -> _containers.RepeatedCompositeFieldContainer[Global___VideoMoments]:
+        """Of the videos that are stored, in the order of the request."""
+
+    @_builtins.property
+    def missing(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        videos: _abc.Iterable[Global___VideoMoments] | None = ...,
+        missing: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["missing", b"missing", "videos", b"videos"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetMomentsResponse: _TypeAlias = BatchGetMomentsResponse  # noqa: Y015
+
+@_typing.final
+class VideoMoments(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIDEO_ID_FIELD_NUMBER: _builtins.int
+    BUTTON_FIELD_NUMBER: _builtins.int
+    MOMENTS_FIELD_NUMBER: _builtins.int
+    video_id: _builtins.str
+    @_builtins.property
+    def button(self) -> _containers.RepeatedCompositeFieldContainer[Global___Span]:
+        """When the button shows, in the order of time."""
+
+    @_builtins.property
+    def moments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Moment]:
+        """What would be recognised, in the order in which it comes into view."""
+
+    def __init__(
+        self,
+        *,
+        video_id: _builtins.str = ...,
+        button: _abc.Iterable[Global___Span] | None = ...,
+        moments: _abc.Iterable[Global___Moment] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["button", b"button", "moments", b"moments", "video_id", b"video_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VideoMoments: _TypeAlias = VideoMoments  # noqa: Y015
+
+@_typing.final
+class Span(_message.Message):
+    """Seconds of a video."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_S_FIELD_NUMBER: _builtins.int
+    END_S_FIELD_NUMBER: _builtins.int
+    start_s: _builtins.float
+    end_s: _builtins.float
+    def __init__(
+        self,
+        *,
+        start_s: _builtins.float = ...,
+        end_s: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_s", b"end_s", "start_s", b"start_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Span: _TypeAlias = Span  # noqa: Y015
+
+@_typing.final
+class Moment(_message.Message):
+    """A span of a video in which one object can be recognised."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_S_FIELD_NUMBER: _builtins.int
+    END_S_FIELD_NUMBER: _builtins.int
+    AT_S_FIELD_NUMBER: _builtins.int
+    BOX_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    SALIENCE_FIELD_NUMBER: _builtins.int
+    ROUTE_FIELD_NUMBER: _builtins.int
+    PICTURE_ID_FIELD_NUMBER: _builtins.int
+    start_s: _builtins.float
+    end_s: _builtins.float
+    at_s: _builtins.float
+    """When it is seen best, and where it is then."""
+    label: _builtins.str
+    score: _builtins.float
+    """The detector's confidence at its best."""
+    salience: _builtins.float
+    """How much it stands out, 0 to 1, by the policy of moments."""
+    route: _builtins.str
+    """Where it is searched: "products" or "videos"."""
+    picture_id: _builtins.str
+    @_builtins.property
+    def box(self) -> Global___Box: ...
+    def __init__(
+        self,
+        *,
+        start_s: _builtins.float = ...,
+        end_s: _builtins.float = ...,
+        at_s: _builtins.float = ...,
+        box: Global___Box | None = ...,
+        label: _builtins.str = ...,
+        score: _builtins.float = ...,
+        salience: _builtins.float = ...,
+        route: _builtins.str = ...,
+        picture_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["box", b"box"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_s", b"at_s", "box", b"box", "end_s", b"end_s", "label", b"label", "picture_id", b"picture_id", "route", b"route", "salience", b"salience", "score", b"score", "start_s", b"start_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Moment: _TypeAlias = Moment  # noqa: Y015
+
+@_typing.final
+class GetPictureRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PICTURE_ID_FIELD_NUMBER: _builtins.int
+    picture_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        picture_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["picture_id", b"picture_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPictureRequest: _TypeAlias = GetPictureRequest  # noqa: Y015
+
+@_typing.final
+class Picture(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PICTURE_FIELD_NUMBER: _builtins.int
+    picture: _builtins.bytes
+    """JPEG."""
+    def __init__(
+        self,
+        *,
+        picture: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["picture", b"picture"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Picture: _TypeAlias = Picture  # noqa: Y015
+
+@_typing.final
+class Video(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    PUBLISHED_AT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Up to 80 bytes."""
+    account: _builtins.str
+    """Who has published it; related videos are of other accounts."""
+    title: _builtins.str
+    url: _builtins.str
+    published_at: _builtins.float
+    """Seconds since the epoch; the time of indexing when absent."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        account: _builtins.str = ...,
+        title: _builtins.str = ...,
+        url: _builtins.str = ...,
+        published_at: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_published_at", b"_published_at", "published_at", b"published_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_published_at", b"_published_at", "account", b"account", "id", b"id", "published_at", b"published_at", "title", b"title", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__published_at: _TypeAlias = _typing.Literal["published_at"]  # noqa: Y015
+    _WhichOneofArgType__published_at: _TypeAlias = _typing.Literal["_published_at", b"_published_at"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__published_at) -> _WhichOneofReturnType__published_at | None: ...
+
+Global___Video: _TypeAlias = Video  # noqa: Y015
+
+@_typing.final
+class IndexVideoRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    chunk: _builtins.bytes
+    @_builtins.property
+    def header(self) -> Global___IndexVideoHeader: ...
+    def __init__(
+        self,
+        *,
+        header: Global___IndexVideoHeader | None = ...,
+        chunk: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "header", b"header", "part", b"part"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "header", b"header", "part", b"part"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["header", "chunk"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___IndexVideoRequest: _TypeAlias = IndexVideoRequest  # noqa: Y015
+
+@_typing.final
+class IndexVideoHeader(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIDEO_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    AGAIN_FIELD_NUMBER: _builtins.int
+    sha256: _builtins.str
+    """Of the file, in hexadecimal: where just this is stored already, no bytes are asked for and nothing is done."""
+    path: _builtins.str
+    """A file on the server, in one of its `video_dirs`, in place of chunks."""
+    again: _builtins.bool
+    """Indexes it even where just this is stored."""
+    @_builtins.property
+    def video(self) -> Global___Video: ...
+    def __init__(
+        self,
+        *,
+        video: Global___Video | None = ...,
+        sha256: _builtins.str = ...,
+        path: _builtins.str = ...,
+        again: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["video", b"video"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["again", b"again", "path", b"path", "sha256", b"sha256", "video", b"video"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IndexVideoHeader: _TypeAlias = IndexVideoHeader  # noqa: Y015
+
+@_typing.final
+class IndexVideoProgress(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    POSITION_S_FIELD_NUMBER: _builtins.int
+    DURATION_S_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
+    TRACKS_FIELD_NUMBER: _builtins.int
+    STORED_FIELD_NUMBER: _builtins.int
+    state: _builtins.str
+    """"receiving", "indexing"; at the end "stored", or "unchanged" where just this was stored already."""
+    position_s: _builtins.float
+    """Seconds of the video that are done, and that it has as far as its file says."""
+    duration_s: _builtins.float
+    frames: _builtins.int
+    """Frames that were looked at, and objects that were followed."""
+    tracks: _builtins.int
+    @_builtins.property
+    def stored(self) -> Global___StoredVideo:
+        """At the end."""
+
+    def __init__(
+        self,
+        *,
+        state: _builtins.str = ...,
+        position_s: _builtins.float = ...,
+        duration_s: _builtins.float = ...,
+        frames: _builtins.int = ...,
+        tracks: _builtins.int = ...,
+        stored: Global___StoredVideo | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["stored", b"stored"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration_s", b"duration_s", "frames", b"frames", "position_s", b"position_s", "state", b"state", "stored", b"stored", "tracks", b"tracks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IndexVideoProgress: _TypeAlias = IndexVideoProgress  # noqa: Y015
+
+@_typing.final
+class StoredVideo(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIDEO_FIELD_NUMBER: _builtins.int
+    DURATION_S_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    TRACKS_FIELD_NUMBER: _builtins.int
+    INDEXED_AT_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    duration_s: _builtins.float
+    """Seconds that could be read."""
+    frames: _builtins.int
+    note: _builtins.str
+    """What could not be read, and where it ended."""
+    indexed_at: _builtins.float
+    """Seconds since the epoch."""
+    sha256: _builtins.str
+    @_builtins.property
+    def video(self) -> Global___Video: ...
+    @_builtins.property
+    def size(self) -> Global___PictureSize: ...
+    @_builtins.property
+    def tracks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Track]:
+        """Every object that was followed, in the order in which it comes into view."""
+
+    def __init__(
+        self,
+        *,
+        video: Global___Video | None = ...,
+        duration_s: _builtins.float = ...,
+        size: Global___PictureSize | None = ...,
+        frames: _builtins.int = ...,
+        note: _builtins.str = ...,
+        tracks: _abc.Iterable[Global___Track] | None = ...,
+        indexed_at: _builtins.float = ...,
+        sha256: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["size", b"size", "video", b"video"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration_s", b"duration_s", "frames", b"frames", "indexed_at", b"indexed_at", "note", b"note", "sha256", b"sha256", "size", b"size", "tracks", b"tracks", "video", b"video"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StoredVideo: _TypeAlias = StoredVideo  # noqa: Y015
+
+@_typing.final
+class Track(_message.Message):
+    """One thing, followed while it is in view."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    AT_S_FIELD_NUMBER: _builtins.int
+    BOX_FIELD_NUMBER: _builtins.int
+    PICTURE_ID_FIELD_NUMBER: _builtins.int
+    SIGHTINGS_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    label: _builtins.str
+    score: _builtins.float
+    """The best of its sightings."""
+    at_s: _builtins.float
+    picture_id: _builtins.str
+    @_builtins.property
+    def box(self) -> Global___Box: ...
+    @_builtins.property
+    def sightings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Sighting]:
+        """In the order of time."""
+
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        label: _builtins.str = ...,
+        score: _builtins.float = ...,
+        at_s: _builtins.float = ...,
+        box: Global___Box | None = ...,
+        picture_id: _builtins.str = ...,
+        sightings: _abc.Iterable[Global___Sighting] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["box", b"box"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_s", b"at_s", "box", b"box", "label", b"label", "number", b"number", "picture_id", b"picture_id", "score", b"score", "sightings", b"sightings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Track: _TypeAlias = Track  # noqa: Y015
+
+@_typing.final
+class Sighting(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_S_FIELD_NUMBER: _builtins.int
+    BOX_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    at_s: _builtins.float
+    score: _builtins.float
+    @_builtins.property
+    def box(self) -> Global___Box: ...
+    def __init__(
+        self,
+        *,
+        at_s: _builtins.float = ...,
+        box: Global___Box | None = ...,
+        score: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["box", b"box"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_s", b"at_s", "box", b"box", "score", b"score"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Sighting: _TypeAlias = Sighting  # noqa: Y015
+
+@_typing.final
+class DeleteVideoRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteVideoRequest: _TypeAlias = DeleteVideoRequest  # noqa: Y015
+
+@_typing.final
+class DeleteVideoResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DELETED_FIELD_NUMBER: _builtins.int
+    deleted: _builtins.bool
+    """Whether it was stored."""
+    def __init__(
+        self,
+        *,
+        deleted: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteVideoResponse: _TypeAlias = DeleteVideoResponse  # noqa: Y015
+
+@_typing.final
+class GetVideoRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetVideoRequest: _TypeAlias = GetVideoRequest  # noqa: Y015
+
+@_typing.final
+class ListVideosRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """1 to 1000; 100 when absent."""
+    page_token: _builtins.str
+    account: _builtins.str
+    """Of this account alone."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int | None = ...,
+        page_token: _builtins.str = ...,
+        account: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_page_size", b"_page_size", "page_size", b"page_size"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page_size", b"_page_size", "account", b"account", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__page_size: _TypeAlias = _typing.Literal["page_size"]  # noqa: Y015
+    _WhichOneofArgType__page_size: _TypeAlias = _typing.Literal["_page_size", b"_page_size"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__page_size) -> _WhichOneofReturnType__page_size | None: ...
+
+Global___ListVideosRequest: _TypeAlias = ListVideosRequest  # noqa: Y015
+
+@_typing.final
+class ListVideosResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIDEOS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def videos(self) -> _containers.RepeatedCompositeFieldContainer[Global___StoredVideo]:
+        """Without their tracks; see GetVideo."""
+
+    def __init__(
+        self,
+        *,
+        videos: _abc.Iterable[Global___StoredVideo] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "videos", b"videos"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListVideosResponse: _TypeAlias = ListVideosResponse  # noqa: Y015
 
 @_typing.final
 class StartTrialRequest(_message.Message):

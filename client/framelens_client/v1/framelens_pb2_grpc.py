@@ -44,6 +44,26 @@ class VisualSearchStub:
                 request_serializer=framelens__client_dot_v1_dot_framelens__pb2.SearchRegionRequest.SerializeToString,
                 response_deserializer=framelens__client_dot_v1_dot_framelens__pb2.SearchRegionResponse.FromString,
                 _registered_method=True)
+        self.RecognizeStream = channel.stream_stream(
+                '/framelens.v1.VisualSearch/RecognizeStream',
+                request_serializer=framelens__client_dot_v1_dot_framelens__pb2.RecognizeStreamRequest.SerializeToString,
+                response_deserializer=framelens__client_dot_v1_dot_framelens__pb2.RecognizeStreamResponse.FromString,
+                _registered_method=True)
+        self.GetMoments = channel.unary_unary(
+                '/framelens.v1.VisualSearch/GetMoments',
+                request_serializer=framelens__client_dot_v1_dot_framelens__pb2.GetMomentsRequest.SerializeToString,
+                response_deserializer=framelens__client_dot_v1_dot_framelens__pb2.VideoMoments.FromString,
+                _registered_method=True)
+        self.BatchGetMoments = channel.unary_unary(
+                '/framelens.v1.VisualSearch/BatchGetMoments',
+                request_serializer=framelens__client_dot_v1_dot_framelens__pb2.BatchGetMomentsRequest.SerializeToString,
+                response_deserializer=framelens__client_dot_v1_dot_framelens__pb2.BatchGetMomentsResponse.FromString,
+                _registered_method=True)
+        self.GetPicture = channel.unary_unary(
+                '/framelens.v1.VisualSearch/GetPicture',
+                request_serializer=framelens__client_dot_v1_dot_framelens__pb2.GetPictureRequest.SerializeToString,
+                response_deserializer=framelens__client_dot_v1_dot_framelens__pb2.Picture.FromString,
+                _registered_method=True)
 
 
 class VisualSearchServicer:
@@ -63,6 +83,34 @@ class VisualSearchServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecognizeStream(self, request_iterator, context):
+        """Recognises many frames over one connection, each with its own deadline; answers come as they are ready, by id.
+        The server stops reading while as many frames are under way as it allows one stream.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetMoments(self, request, context):
+        """When the feed should offer recognition in a video, and of what. Runs no model.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchGetMoments(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPicture(self, request, context):
+        """The crop of a reference picture, or of an object of a video, by the picture_id of a match.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_VisualSearchServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -75,6 +123,26 @@ def add_VisualSearchServicer_to_server(servicer, server):
                     servicer.SearchRegion,
                     request_deserializer=framelens__client_dot_v1_dot_framelens__pb2.SearchRegionRequest.FromString,
                     response_serializer=framelens__client_dot_v1_dot_framelens__pb2.SearchRegionResponse.SerializeToString,
+            ),
+            'RecognizeStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.RecognizeStream,
+                    request_deserializer=framelens__client_dot_v1_dot_framelens__pb2.RecognizeStreamRequest.FromString,
+                    response_serializer=framelens__client_dot_v1_dot_framelens__pb2.RecognizeStreamResponse.SerializeToString,
+            ),
+            'GetMoments': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMoments,
+                    request_deserializer=framelens__client_dot_v1_dot_framelens__pb2.GetMomentsRequest.FromString,
+                    response_serializer=framelens__client_dot_v1_dot_framelens__pb2.VideoMoments.SerializeToString,
+            ),
+            'BatchGetMoments': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetMoments,
+                    request_deserializer=framelens__client_dot_v1_dot_framelens__pb2.BatchGetMomentsRequest.FromString,
+                    response_serializer=framelens__client_dot_v1_dot_framelens__pb2.BatchGetMomentsResponse.SerializeToString,
+            ),
+            'GetPicture': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPicture,
+                    request_deserializer=framelens__client_dot_v1_dot_framelens__pb2.GetPictureRequest.FromString,
+                    response_serializer=framelens__client_dot_v1_dot_framelens__pb2.Picture.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -141,6 +209,114 @@ class VisualSearch:
             metadata,
             _registered_method=True)
 
+    @staticmethod
+    def RecognizeStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/framelens.v1.VisualSearch/RecognizeStream',
+            framelens__client_dot_v1_dot_framelens__pb2.RecognizeStreamRequest.SerializeToString,
+            framelens__client_dot_v1_dot_framelens__pb2.RecognizeStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMoments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/framelens.v1.VisualSearch/GetMoments',
+            framelens__client_dot_v1_dot_framelens__pb2.GetMomentsRequest.SerializeToString,
+            framelens__client_dot_v1_dot_framelens__pb2.VideoMoments.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetMoments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/framelens.v1.VisualSearch/BatchGetMoments',
+            framelens__client_dot_v1_dot_framelens__pb2.BatchGetMomentsRequest.SerializeToString,
+            framelens__client_dot_v1_dot_framelens__pb2.BatchGetMomentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPicture(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/framelens.v1.VisualSearch/GetPicture',
+            framelens__client_dot_v1_dot_framelens__pb2.GetPictureRequest.SerializeToString,
+            framelens__client_dot_v1_dot_framelens__pb2.Picture.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
 
 class CatalogStub:
     """Missing associated documentation comment in .proto file."""
@@ -170,6 +346,31 @@ class CatalogStub:
                 '/framelens.v1.Catalog/ListProducts',
                 request_serializer=framelens__client_dot_v1_dot_framelens__pb2.ListProductsRequest.SerializeToString,
                 response_deserializer=framelens__client_dot_v1_dot_framelens__pb2.ListProductsResponse.FromString,
+                _registered_method=True)
+        self.UpdateProducts = channel.unary_unary(
+                '/framelens.v1.Catalog/UpdateProducts',
+                request_serializer=framelens__client_dot_v1_dot_framelens__pb2.UpdateProductsRequest.SerializeToString,
+                response_deserializer=framelens__client_dot_v1_dot_framelens__pb2.UpdateProductsResponse.FromString,
+                _registered_method=True)
+        self.IndexVideo = channel.stream_stream(
+                '/framelens.v1.Catalog/IndexVideo',
+                request_serializer=framelens__client_dot_v1_dot_framelens__pb2.IndexVideoRequest.SerializeToString,
+                response_deserializer=framelens__client_dot_v1_dot_framelens__pb2.IndexVideoProgress.FromString,
+                _registered_method=True)
+        self.DeleteVideo = channel.unary_unary(
+                '/framelens.v1.Catalog/DeleteVideo',
+                request_serializer=framelens__client_dot_v1_dot_framelens__pb2.DeleteVideoRequest.SerializeToString,
+                response_deserializer=framelens__client_dot_v1_dot_framelens__pb2.DeleteVideoResponse.FromString,
+                _registered_method=True)
+        self.GetVideo = channel.unary_unary(
+                '/framelens.v1.Catalog/GetVideo',
+                request_serializer=framelens__client_dot_v1_dot_framelens__pb2.GetVideoRequest.SerializeToString,
+                response_deserializer=framelens__client_dot_v1_dot_framelens__pb2.StoredVideo.FromString,
+                _registered_method=True)
+        self.ListVideos = channel.unary_unary(
+                '/framelens.v1.Catalog/ListVideos',
+                request_serializer=framelens__client_dot_v1_dot_framelens__pb2.ListVideosRequest.SerializeToString,
+                response_deserializer=framelens__client_dot_v1_dot_framelens__pb2.ListVideosResponse.FromString,
                 _registered_method=True)
 
 
@@ -202,6 +403,40 @@ class CatalogServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateProducts(self, request, context):
+        """Changes what products say, such as their price, and leaves their pictures alone. Each update stands for itself.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def IndexVideo(self, request_iterator, context):
+        """Indexes what is in view in a video, in place of what was stored of it. The first request is the header; those that
+        follow are the file's bytes, in order, unless the header names a path. The last answer says what is stored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteVideo(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetVideo(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListVideos(self, request, context):
+        """Lists videos in the order of their ids.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CatalogServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -224,6 +459,31 @@ def add_CatalogServicer_to_server(servicer, server):
                     servicer.ListProducts,
                     request_deserializer=framelens__client_dot_v1_dot_framelens__pb2.ListProductsRequest.FromString,
                     response_serializer=framelens__client_dot_v1_dot_framelens__pb2.ListProductsResponse.SerializeToString,
+            ),
+            'UpdateProducts': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateProducts,
+                    request_deserializer=framelens__client_dot_v1_dot_framelens__pb2.UpdateProductsRequest.FromString,
+                    response_serializer=framelens__client_dot_v1_dot_framelens__pb2.UpdateProductsResponse.SerializeToString,
+            ),
+            'IndexVideo': grpc.stream_stream_rpc_method_handler(
+                    servicer.IndexVideo,
+                    request_deserializer=framelens__client_dot_v1_dot_framelens__pb2.IndexVideoRequest.FromString,
+                    response_serializer=framelens__client_dot_v1_dot_framelens__pb2.IndexVideoProgress.SerializeToString,
+            ),
+            'DeleteVideo': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteVideo,
+                    request_deserializer=framelens__client_dot_v1_dot_framelens__pb2.DeleteVideoRequest.FromString,
+                    response_serializer=framelens__client_dot_v1_dot_framelens__pb2.DeleteVideoResponse.SerializeToString,
+            ),
+            'GetVideo': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetVideo,
+                    request_deserializer=framelens__client_dot_v1_dot_framelens__pb2.GetVideoRequest.FromString,
+                    response_serializer=framelens__client_dot_v1_dot_framelens__pb2.StoredVideo.SerializeToString,
+            ),
+            'ListVideos': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListVideos,
+                    request_deserializer=framelens__client_dot_v1_dot_framelens__pb2.ListVideosRequest.FromString,
+                    response_serializer=framelens__client_dot_v1_dot_framelens__pb2.ListVideosResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -334,6 +594,141 @@ class Catalog:
             '/framelens.v1.Catalog/ListProducts',
             framelens__client_dot_v1_dot_framelens__pb2.ListProductsRequest.SerializeToString,
             framelens__client_dot_v1_dot_framelens__pb2.ListProductsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateProducts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/framelens.v1.Catalog/UpdateProducts',
+            framelens__client_dot_v1_dot_framelens__pb2.UpdateProductsRequest.SerializeToString,
+            framelens__client_dot_v1_dot_framelens__pb2.UpdateProductsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IndexVideo(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/framelens.v1.Catalog/IndexVideo',
+            framelens__client_dot_v1_dot_framelens__pb2.IndexVideoRequest.SerializeToString,
+            framelens__client_dot_v1_dot_framelens__pb2.IndexVideoProgress.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteVideo(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/framelens.v1.Catalog/DeleteVideo',
+            framelens__client_dot_v1_dot_framelens__pb2.DeleteVideoRequest.SerializeToString,
+            framelens__client_dot_v1_dot_framelens__pb2.DeleteVideoResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetVideo(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/framelens.v1.Catalog/GetVideo',
+            framelens__client_dot_v1_dot_framelens__pb2.GetVideoRequest.SerializeToString,
+            framelens__client_dot_v1_dot_framelens__pb2.StoredVideo.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListVideos(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/framelens.v1.Catalog/ListVideos',
+            framelens__client_dot_v1_dot_framelens__pb2.ListVideosRequest.SerializeToString,
+            framelens__client_dot_v1_dot_framelens__pb2.ListVideosResponse.FromString,
             options,
             channel_credentials,
             insecure,

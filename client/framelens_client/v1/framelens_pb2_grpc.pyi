@@ -40,6 +40,15 @@ class VisualSearchStub:
     """Finds the objects in a frame and the matches of each."""
     SearchRegion: _grpc.UnaryUnaryMultiCallable[_framelens_pb2.SearchRegionRequest, _framelens_pb2.SearchRegionResponse]
     """Searches exactly one region of a picture; nothing is detected."""
+    RecognizeStream: _grpc.StreamStreamMultiCallable[_framelens_pb2.RecognizeStreamRequest, _framelens_pb2.RecognizeStreamResponse]
+    """Recognises many frames over one connection, each with its own deadline; answers come as they are ready, by id.
+    The server stops reading while as many frames are under way as it allows one stream.
+    """
+    GetMoments: _grpc.UnaryUnaryMultiCallable[_framelens_pb2.GetMomentsRequest, _framelens_pb2.VideoMoments]
+    """When the feed should offer recognition in a video, and of what. Runs no model."""
+    BatchGetMoments: _grpc.UnaryUnaryMultiCallable[_framelens_pb2.BatchGetMomentsRequest, _framelens_pb2.BatchGetMomentsResponse]
+    GetPicture: _grpc.UnaryUnaryMultiCallable[_framelens_pb2.GetPictureRequest, _framelens_pb2.Picture]
+    """The crop of a reference picture, or of an object of a video, by the picture_id of a match."""
 
 @_typing.type_check_only
 class VisualSearchAsyncStub(VisualSearchStub):
@@ -48,6 +57,15 @@ class VisualSearchAsyncStub(VisualSearchStub):
     """Finds the objects in a frame and the matches of each."""
     SearchRegion: _aio.UnaryUnaryMultiCallable[_framelens_pb2.SearchRegionRequest, _framelens_pb2.SearchRegionResponse]  # type: ignore[assignment]
     """Searches exactly one region of a picture; nothing is detected."""
+    RecognizeStream: _aio.StreamStreamMultiCallable[_framelens_pb2.RecognizeStreamRequest, _framelens_pb2.RecognizeStreamResponse]  # type: ignore[assignment]
+    """Recognises many frames over one connection, each with its own deadline; answers come as they are ready, by id.
+    The server stops reading while as many frames are under way as it allows one stream.
+    """
+    GetMoments: _aio.UnaryUnaryMultiCallable[_framelens_pb2.GetMomentsRequest, _framelens_pb2.VideoMoments]  # type: ignore[assignment]
+    """When the feed should offer recognition in a video, and of what. Runs no model."""
+    BatchGetMoments: _aio.UnaryUnaryMultiCallable[_framelens_pb2.BatchGetMomentsRequest, _framelens_pb2.BatchGetMomentsResponse]  # type: ignore[assignment]
+    GetPicture: _aio.UnaryUnaryMultiCallable[_framelens_pb2.GetPictureRequest, _framelens_pb2.Picture]  # type: ignore[assignment]
+    """The crop of a reference picture, or of an object of a video, by the picture_id of a match."""
 
 class VisualSearchServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -66,6 +84,39 @@ class VisualSearchServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_framelens_pb2.SearchRegionResponse, _abc.Awaitable[_framelens_pb2.SearchRegionResponse]]:
         """Searches exactly one region of a picture; nothing is detected."""
 
+    @_abc_1.abstractmethod
+    def RecognizeStream(
+        self,
+        request_iterator: _MaybeAsyncIterator[_framelens_pb2.RecognizeStreamRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_framelens_pb2.RecognizeStreamResponse], _abc.AsyncIterator[_framelens_pb2.RecognizeStreamResponse]]:
+        """Recognises many frames over one connection, each with its own deadline; answers come as they are ready, by id.
+        The server stops reading while as many frames are under way as it allows one stream.
+        """
+
+    @_abc_1.abstractmethod
+    def GetMoments(
+        self,
+        request: _framelens_pb2.GetMomentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_framelens_pb2.VideoMoments, _abc.Awaitable[_framelens_pb2.VideoMoments]]:
+        """When the feed should offer recognition in a video, and of what. Runs no model."""
+
+    @_abc_1.abstractmethod
+    def BatchGetMoments(
+        self,
+        request: _framelens_pb2.BatchGetMomentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_framelens_pb2.BatchGetMomentsResponse, _abc.Awaitable[_framelens_pb2.BatchGetMomentsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetPicture(
+        self,
+        request: _framelens_pb2.GetPictureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_framelens_pb2.Picture, _abc.Awaitable[_framelens_pb2.Picture]]:
+        """The crop of a reference picture, or of an object of a video, by the picture_id of a match."""
+
 def add_VisualSearchServicer_to_server(servicer: VisualSearchServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class CatalogStub:
@@ -79,6 +130,16 @@ class CatalogStub:
     GetProduct: _grpc.UnaryUnaryMultiCallable[_framelens_pb2.GetProductRequest, _framelens_pb2.StoredProduct]
     ListProducts: _grpc.UnaryUnaryMultiCallable[_framelens_pb2.ListProductsRequest, _framelens_pb2.ListProductsResponse]
     """Lists products in the order of their ids."""
+    UpdateProducts: _grpc.UnaryUnaryMultiCallable[_framelens_pb2.UpdateProductsRequest, _framelens_pb2.UpdateProductsResponse]
+    """Changes what products say, such as their price, and leaves their pictures alone. Each update stands for itself."""
+    IndexVideo: _grpc.StreamStreamMultiCallable[_framelens_pb2.IndexVideoRequest, _framelens_pb2.IndexVideoProgress]
+    """Indexes what is in view in a video, in place of what was stored of it. The first request is the header; those that
+    follow are the file's bytes, in order, unless the header names a path. The last answer says what is stored.
+    """
+    DeleteVideo: _grpc.UnaryUnaryMultiCallable[_framelens_pb2.DeleteVideoRequest, _framelens_pb2.DeleteVideoResponse]
+    GetVideo: _grpc.UnaryUnaryMultiCallable[_framelens_pb2.GetVideoRequest, _framelens_pb2.StoredVideo]
+    ListVideos: _grpc.UnaryUnaryMultiCallable[_framelens_pb2.ListVideosRequest, _framelens_pb2.ListVideosResponse]
+    """Lists videos in the order of their ids."""
 
 @_typing.type_check_only
 class CatalogAsyncStub(CatalogStub):
@@ -89,6 +150,16 @@ class CatalogAsyncStub(CatalogStub):
     GetProduct: _aio.UnaryUnaryMultiCallable[_framelens_pb2.GetProductRequest, _framelens_pb2.StoredProduct]  # type: ignore[assignment]
     ListProducts: _aio.UnaryUnaryMultiCallable[_framelens_pb2.ListProductsRequest, _framelens_pb2.ListProductsResponse]  # type: ignore[assignment]
     """Lists products in the order of their ids."""
+    UpdateProducts: _aio.UnaryUnaryMultiCallable[_framelens_pb2.UpdateProductsRequest, _framelens_pb2.UpdateProductsResponse]  # type: ignore[assignment]
+    """Changes what products say, such as their price, and leaves their pictures alone. Each update stands for itself."""
+    IndexVideo: _aio.StreamStreamMultiCallable[_framelens_pb2.IndexVideoRequest, _framelens_pb2.IndexVideoProgress]  # type: ignore[assignment]
+    """Indexes what is in view in a video, in place of what was stored of it. The first request is the header; those that
+    follow are the file's bytes, in order, unless the header names a path. The last answer says what is stored.
+    """
+    DeleteVideo: _aio.UnaryUnaryMultiCallable[_framelens_pb2.DeleteVideoRequest, _framelens_pb2.DeleteVideoResponse]  # type: ignore[assignment]
+    GetVideo: _aio.UnaryUnaryMultiCallable[_framelens_pb2.GetVideoRequest, _framelens_pb2.StoredVideo]  # type: ignore[assignment]
+    ListVideos: _aio.UnaryUnaryMultiCallable[_framelens_pb2.ListVideosRequest, _framelens_pb2.ListVideosResponse]  # type: ignore[assignment]
+    """Lists videos in the order of their ids."""
 
 class CatalogServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -120,6 +191,46 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_framelens_pb2.ListProductsResponse, _abc.Awaitable[_framelens_pb2.ListProductsResponse]]:
         """Lists products in the order of their ids."""
+
+    @_abc_1.abstractmethod
+    def UpdateProducts(
+        self,
+        request: _framelens_pb2.UpdateProductsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_framelens_pb2.UpdateProductsResponse, _abc.Awaitable[_framelens_pb2.UpdateProductsResponse]]:
+        """Changes what products say, such as their price, and leaves their pictures alone. Each update stands for itself."""
+
+    @_abc_1.abstractmethod
+    def IndexVideo(
+        self,
+        request_iterator: _MaybeAsyncIterator[_framelens_pb2.IndexVideoRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_framelens_pb2.IndexVideoProgress], _abc.AsyncIterator[_framelens_pb2.IndexVideoProgress]]:
+        """Indexes what is in view in a video, in place of what was stored of it. The first request is the header; those that
+        follow are the file's bytes, in order, unless the header names a path. The last answer says what is stored.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteVideo(
+        self,
+        request: _framelens_pb2.DeleteVideoRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_framelens_pb2.DeleteVideoResponse, _abc.Awaitable[_framelens_pb2.DeleteVideoResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetVideo(
+        self,
+        request: _framelens_pb2.GetVideoRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_framelens_pb2.StoredVideo, _abc.Awaitable[_framelens_pb2.StoredVideo]]: ...
+
+    @_abc_1.abstractmethod
+    def ListVideos(
+        self,
+        request: _framelens_pb2.ListVideosRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_framelens_pb2.ListVideosResponse, _abc.Awaitable[_framelens_pb2.ListVideosResponse]]:
+        """Lists videos in the order of their ids."""
 
 def add_CatalogServicer_to_server(servicer: CatalogServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 

@@ -16,6 +16,8 @@ EXPECTED = {
     "INVALID_PICTURE": errors.InvalidPicture,
     "INVALID_PRODUCT": errors.InvalidProduct,
     "INVALID_REGION": errors.InvalidRegion,
+    "INVALID_VIDEO": errors.InvalidVideo,
+    "VIDEO_TOO_LARGE": errors.InvalidVideo,
     "PICTURE_TOO_LARGE": errors.InvalidPicture,
     "UNSUPPORTED_FORMAT": errors.InvalidPicture,
     "UNAUTHENTICATED": errors.Unauthenticated,

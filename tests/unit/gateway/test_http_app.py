@@ -198,7 +198,7 @@ async def test_values_that_are_wrong(http: httpx.AsyncClient, body: str, expecte
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({"serch": {}}, 'no field "serch"; it has picture, search, min_object_score, max_objects, key'),
+        ({"serch": {}}, 'no field "serch"; it has picture, search, min_object_score, max_objects, key, video_id,'),
         ({"picture": "@@@"}, "picture is not base64"),
         ({"search": {"top_k": "x"}}, 'search.top_k is "x"; it must be a whole number'),
     ],

@@ -15,17 +15,18 @@ from framelens_gateway.json_requests import message_of
     [
         (
             '{"serch": {}}',
-            'RecognizeRequest has no field "serch"; it has picture, search, min_object_score, max_objects, key',
+            'RecognizeRequest has no field "serch"; it has picture, search, min_object_score, max_objects, key, '
+            "video_id, timestamp_s, fresh, related, unnamed_objects",
             Reason.INVALID_ARGUMENT,
         ),
         (
             '{"search": {"top": 1}}',
-            'SearchOptions has no field "top"; it has top_k, min_score, filter',
+            'SearchOptions has no field "top"; it has top_k, min_score, filter, use_boost',
             Reason.INVALID_ARGUMENT,
         ),
         (
             '{"search": {"filter": {"colour": "red"}}}',
-            'Filter has no field "colour"; it has categories, merchants, min_price, max_price',
+            'Filter has no field "colour"; it has categories, merchants, min_price, max_price, availabilities',
             Reason.INVALID_FILTER,
         ),
         ('{"search": {"top_k": "x"}}', 'search.top_k is "x"; it must be a whole number', Reason.INVALID_ARGUMENT),

@@ -10,6 +10,7 @@ from framelens_gateway.json_schema import reference, schemas
 
 MESSAGES = list(pb.DESCRIPTOR.message_types_by_name.values())
 KINDS = {
+    FieldDescriptor.TYPE_BOOL: "boolean",
     FieldDescriptor.TYPE_INT32: "integer",
     FieldDescriptor.TYPE_FLOAT: "number",
     FieldDescriptor.TYPE_DOUBLE: "number",
