@@ -22,6 +22,7 @@ from framelens_gateway.settings import GatewaySettings
 from framelens_gateway.tracing import call_span
 from framelens_gateway.trials.search import Search
 from framelens_gateway.trials.trials import Trials
+from framelens_gateway.videos.videos import Videos
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class Calls:
         settings: GatewaySettings,
         search: Search,
         catalog: Catalog,
+        videos: Videos,
         trials: Trials,
         admission: Admission,
         metrics: Metrics,
@@ -75,7 +77,7 @@ class Calls:
         self._max_s, self._read_timeout_s = settings.max_deadline_s, settings.read_timeout_s
         self._metrics = metrics
         self._catalog, self._trials = catalog, trials
-        self.methods = _methods(settings, search, catalog, trials, admission)
+        self.methods = _methods(settings, search, catalog, videos, trials, admission)
 
     async def close(self) -> None:
         """Ends a trial, and waits for writes that outlive their calls."""
@@ -159,7 +161,12 @@ class Calls:
 
 
 def _methods(
-    settings: GatewaySettings, search: Search, catalog: Catalog, trials: Trials, admission: Admission
+    settings: GatewaySettings,
+    search: Search,
+    catalog: Catalog,
+    videos: Videos,
+    trials: Trials,
+    admission: Admission,
 ) -> dict[str, Method]:
     most = settings.max_message_bytes
     # One picture each: as many as may be in flight would otherwise hold as many of the largest messages.
@@ -170,7 +177,14 @@ def _methods(
     reads = Lane("catalog_read", Admission(settings.max_catalog_reads_in_flight), settings.catalog_deadline_s, most)
     # Its own, so that a trial can be stopped while searches are shed.
     control = Lane("trial", Admission(_MAX_CONTROL_IN_FLIGHT), settings.default_deadline_s, most)
+    # Their own: they read a small file each, and are asked for with every page of a feed.
+    moments = Lane("moments", Admission(settings.max_moments_in_flight), settings.default_deadline_s, _BESIDE_PICTURE)
     methods = (
+        _method("VisualSearch", "GetMoments", videos.moments, moments),
+        _method("VisualSearch", "BatchGetMoments", videos.batch_moments, moments),
+        _method("Catalog", "DeleteVideo", videos.delete, writes),
+        _method("Catalog", "GetVideo", videos.get, reads),
+        _method("Catalog", "ListVideos", videos.list_videos, reads),
         _method("VisualSearch", "Recognize", search.recognize, searches),
         _method("VisualSearch", "SearchRegion", search.search_region, searches),
         _method("Catalog", "UpsertProducts", catalog.upsert, writes),

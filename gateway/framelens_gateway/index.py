@@ -21,15 +21,17 @@ from framelens_gateway.errors import Unavailable
 from framelens_gateway.index_types import METRIC, IndexSettings
 from framelens_gateway.milvus import MilvusConnection, is_not_found
 from framelens_gateway.product_collection import (
-    HIT_FIELDS,
+    ALIAS_PROPERTY,
     INDEX_TYPE_PROPERTY,
-    PRODUCT_FIELDS,
     Plan,
     complete_collection,
     create_alias,
+    fields_of,
+    hit_fields_of,
     index_type_of,
     space_of,
 )
+from framelens_gateway.routing import Route
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +114,8 @@ class MilvusIndex:
         self._alias_reads: dict[str, asyncio.Task[Collection | None]] = {}
         # By collection: an index of another type is searched with other parameters.
         self._index_types: dict[str, str] = {}
+        # By collection: the alias that it was made for, which says what its rows hold.
+        self._alias_names: dict[str, str] = {}
 
     async def resolve(self, alias: str) -> Collection | None:
         """The collection behind an alias, at most `alias_ttl_s` old; None where there is no such alias yet."""
@@ -177,7 +181,7 @@ class MilvusIndex:
                 data=list(vectors),
                 filter=expression,
                 limit=limit,
-                output_fields=list(HIT_FIELDS),
+                output_fields=list(hit_fields_of(self._alias_of(collection))),
                 search_params={
                     "metric_type": METRIC,
                     "params": self._index.to_search(self._index_type_of(client, collection), limit),
@@ -191,7 +195,7 @@ class MilvusIndex:
 
     async def query(self, collection: str, expression: str, limit: int) -> list[Row]:
         """Rows without their vectors, in the order of `row_id`."""
-        return await self._query(collection, expression, limit, PRODUCT_FIELDS)
+        return await self._query(collection, expression, limit, fields_of(self._alias_of(collection)))
 
     async def upsert(self, collection: str, rows: Sequence[Row]) -> None:
         await self._call_loaded(
@@ -258,6 +262,7 @@ class MilvusIndex:
                 return None
             raise
         collection = Collection(described["collection_name"], *space_of(described))
+        self._alias_names[collection.name] = described["properties"].get(ALIAS_PROPERTY, Route.PRODUCTS)
         # With every alias: a name may have been given again, to a collection with another index.
         self._index_types.pop(collection.name, None)
         if told := described["properties"].get(INDEX_TYPE_PROPERTY):
@@ -266,6 +271,10 @@ class MilvusIndex:
 
     def _read_aliases(self, client: MilvusClient, aliases: Sequence[str]) -> list[Collection | None]:
         return [self._read_alias(client, alias) for alias in aliases]
+
+    def _alias_of(self, collection: str) -> str:
+        """Collections of an earlier version do not say it, and have products."""
+        return self._alias_names.get(collection, Route.PRODUCTS)
 
     def _index_type_of(self, client: MilvusClient, collection: str) -> str:
         if collection not in self._index_types:

@@ -24,11 +24,12 @@ from framelens_gateway.flushing import Flusher
 from framelens_gateway.grpc_server import grpc_server
 from framelens_gateway.health import Health
 from framelens_gateway.http_app import http_app
-from framelens_gateway.index import Index, MilvusIndex
+from framelens_gateway.index import Index, MilvusIndex, Rows
 from framelens_gateway.merging import SearchMerger
 from framelens_gateway.metrics import Metrics
+from framelens_gateway.moment_search import MomentSearch
 from framelens_gateway.pacing import PacedRecognizer
-from framelens_gateway.recognizer import Recognizer, TritonRecognizer
+from framelens_gateway.recognizer import Recognizer, Recognizes, TritonRecognizer
 from framelens_gateway.routing import Routing
 from framelens_gateway.serving import LiveServings, Servings
 from framelens_gateway.settings import GatewaySettings
@@ -36,6 +37,14 @@ from framelens_gateway.settings_faults import settings_or_exit
 from framelens_gateway.trials.candidates import Candidates
 from framelens_gateway.trials.shadow import TrialLimits
 from framelens_gateway.trials.trials import Trials, TriedSearch
+from framelens_gateway.videos.arriving import Arriving
+from framelens_gateway.videos.frames import FrameSettings
+from framelens_gateway.videos.moments import MomentPolicy, Moments
+from framelens_gateway.videos.related import Related
+from framelens_gateway.videos.store import VideoStore, sweep_videos
+from framelens_gateway.videos.stored_objects import StoredObjects
+from framelens_gateway.videos.videos import Videos
+from framelens_gateway.videos.writes import VideoWrites
 from framelens_gateway.visual_search import VisualSearch
 
 log = logging.getLogger("framelens")
@@ -93,7 +102,7 @@ async def _serve_with(
     await grpc_face.start()
     http_task = asyncio.create_task(http_face.serve([http_socket]))
     watching = asyncio.create_task(health.watch())
-    sweeping = asyncio.create_task(CropStore(settings.crops_dir).sweep())
+    sweeping = asyncio.create_task(_sweep(settings))
     stopping = asyncio.create_task(stop.wait())
     grpc_address, http_address = (host_port(settings.host, port) for port in (settings.grpc_port, settings.http_port))
     log.info("gRPC on %s, HTTP on %s", grpc_address, http_address)
@@ -111,20 +120,24 @@ def _calls(
     settings: GatewaySettings, recognizer: Recognizer, index: Index, flusher: Flusher, metrics: Metrics
 ) -> Calls:
     aliases = Aliases(index, recognizer, settings.default_space)
+    crops = CropStore(settings.crops_dir)
     paced, seen = PacedRecognizer(recognizer), CachedRows(index, settings.cache_searches_s, metrics.caches)
     admission = Admission(settings.max_in_flight)
     servings, routing = LiveServings(aliases, settings.detector), Routing.load(settings.routing_file)
+    moments = Moments.by(MomentPolicy.load(settings.moments_file), routing)
+    store = VideoStore(settings.videos_dir, moments)
 
-    def search_with(servings: Servings) -> VisualSearch:
-        # Each has a merger of its own: one bad vector fails a whole call to Milvus.
-        return VisualSearch(paced, servings, SearchMerger(index), routing, settings.max_picture_bytes)
+    def search_with(servings: Servings, recognizer: Recognizes = paced, rows: Rows = index) -> VisualSearch:
+        # Each has mergers of its own: one bad vector fails a whole call to Milvus.
+        related = Related(index, SearchMerger(rows), store)
+        return VisualSearch(recognizer, servings, SearchMerger(rows), related, routing, settings.max_picture_bytes)
 
     live = search_with(servings)
     if settings.cache_mib:
         known = CachedRecognizer(
             paced, settings.cache_mib * 2**20, settings.cache_frames_s, settings.cache_engines_s, metrics.caches
         )
-        live = VisualSearch(known, servings, SearchMerger(seen), routing, settings.max_picture_bytes)
+        live = search_with(servings, known, seen)
     limits = TrialLimits(
         max_in_flight=settings.max_shadows,
         timeout_s=settings.candidate_timeout_s,
@@ -133,9 +146,23 @@ def _calls(
     )
     candidates = Candidates(servings, index, recognizer, settings.detector)
     trials = Trials(live, search_with(servings), candidates, search_with, limits, metrics.trials)
-    crops = CropStore(settings.crops_dir)
+    search = MomentSearch(TriedSearch(trials), live, StoredObjects(store, crops, moments))
     writes = CatalogWrites(recognizer, aliases, seen, crops, flusher, settings.max_picture_bytes)
-    return Calls(settings, TriedSearch(trials), Catalog(aliases, index, writes), trials, admission, metrics)
+    videos = Videos(
+        recognizer,
+        VideoWrites(recognizer, aliases, seen, crops, store, flusher),
+        store,
+        Arriving(settings.videos_dir / "arriving", settings.max_video_bytes, settings.video_dirs),
+        FrameSettings(settings.video_min_gap_s, settings.video_max_gap_s, settings.max_picture_pixels),
+        settings.detector,
+    )
+    return Calls(settings, search, Catalog(aliases, index, writes), videos, trials, admission, metrics)
+
+
+async def _sweep(settings: GatewaySettings) -> None:
+    """Removes what killed writes have left."""
+    await CropStore(settings.crops_dir).sweep()
+    await sweep_videos(settings.videos_dir)
 
 
 class _UvicornServer(uvicorn.Server):

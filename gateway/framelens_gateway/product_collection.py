@@ -1,10 +1,10 @@
-"""What a collection of products looks like in Milvus: its fields, its properties, its index.
+"""What a collection looks like in Milvus: its fields, its properties, its index.
 
 Only what every Milvus has is used (Milvus Lite, standalone, cluster, GPU index): float32 vectors of length 1 and inner
 product.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from framelens_client.reasons import Reason
 from framelens_gateway.errors import Unavailable
 from framelens_gateway.index_types import METRIC, needs_gpu
 from framelens_gateway.milvus import LOAD_TIMEOUT_S, is_invalid_request, is_not_found
+from framelens_gateway.routing import Route
+from framelens_gateway.videos.rows import VIDEO_FIELDS, VIDEO_HIT_FIELDS, add_video_fields
 
 # Longest values in bytes, as Milvus counts them.
 FIELD_BYTES = {
@@ -48,6 +50,16 @@ class Plan:
     index_type: str
 
 
+def hit_fields_of(alias: str) -> Sequence[str]:
+    """What is asked of each hit in a collection that was made for an alias."""
+    return VIDEO_HIT_FIELDS if alias == Route.VIDEOS else HIT_FIELDS
+
+
+def fields_of(alias: str) -> Sequence[str]:
+    """All that a row has but its vector, in a collection that was made for an alias."""
+    return VIDEO_FIELDS if alias == Route.VIDEOS else PRODUCT_FIELDS
+
+
 def complete_collection(
     client: MilvusClient, plan: Plan, index_parameters: Mapping[str, Any], timeout_s: float
 ) -> None:
@@ -62,7 +74,7 @@ def complete_collection(
         lambda: client.has_collection(plan.name, timeout=timeout_s),
         lambda: client.create_collection(
             plan.name,
-            schema=_product_schema(client, plan.size),
+            schema=_schema(client, plan),
             properties={
                 SPACE_PROPERTY: plan.space,
                 ALIAS_PROPERTY: plan.alias,
@@ -151,9 +163,18 @@ def _make_unless(found: Callable[[], Any], make: Callable[[], None]) -> None:
             raise
 
 
-def _product_schema(client: MilvusClient, size: int) -> Any:  # noqa: ANN401
-    """One row for each reference picture of a product."""
+def _schema(client: MilvusClient, plan: Plan) -> Any:  # noqa: ANN401
     schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
+    if plan.alias == Route.VIDEOS:
+        add_video_fields(schema)
+    else:
+        _add_product_fields(schema)
+    schema.add_field(VECTOR_FIELD, DataType.FLOAT_VECTOR, dim=plan.size)
+    return schema
+
+
+def _add_product_fields(schema: Any) -> None:  # noqa: ANN401
+    """One row for each reference picture of a product."""
     schema.add_field("row_id", DataType.VARCHAR, is_primary=True, max_length=_ROW_ID_BYTES)
     for name, length in FIELD_BYTES.items():
         schema.add_field(name, DataType.VARCHAR, max_length=length)
@@ -162,5 +183,3 @@ def _product_schema(client: MilvusClient, size: int) -> Any:  # noqa: ANN401
     for name in ("x_min", "y_min", "x_max", "y_max"):
         schema.add_field(name, DataType.FLOAT)
     schema.add_field("updated_at", DataType.DOUBLE)
-    schema.add_field(VECTOR_FIELD, DataType.FLOAT_VECTOR, dim=size)
-    return schema

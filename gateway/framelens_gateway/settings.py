@@ -49,15 +49,31 @@ class GatewaySettings(BaseSettings):
         {}, description='what an index of that type is searched with, such as `{"ef": 128}`'
     )
     routing_file: Path | None = Field(None, description="label routing, YAML; the packaged defaults when absent")
+    moments_file: Path | None = Field(
+        None, description="when the feed offers recognition, YAML; the packaged policy when absent"
+    )
     crops_dir: Path = Field(
         Path("var/crops"), description="where the crop of every indexed picture is kept; gateways share one"
+    )
+    videos_dir: Path = Field(
+        Path("var/videos"), description="where it is kept what is in view in every video; gateways share one"
+    )
+    video_dirs: list[Path] = Field(
+        [], description="folders whose videos IndexVideo may read by path, as a JSON list; none by itself"
     )
 
     max_in_flight: int = Field(64, ge=1, description="searches in flight; more are shed")
     max_catalog_in_flight: int = Field(4, ge=1, description="writes to the catalogue in flight; more are shed")
     max_catalog_reads_in_flight: int = Field(8, ge=1, description="reads of the catalogue in flight; more are shed")
+    max_videos_in_flight: int = Field(2, ge=1, description="videos indexed at once; more are shed")
+    max_moments_in_flight: int = Field(64, ge=1, description="calls for moments in flight; more are shed")
     max_picture_bytes: int = Field(20 * 2**20, ge=1024)
     max_picture_pixels: int = Field(50_000_000, ge=1024)
+    max_video_bytes: int = Field(2 * 2**30, ge=1024)
+    video_min_gap_s: float = Field(
+        0.3, gt=0, description="seconds of a video between two looks while something moves in it"
+    )
+    video_max_gap_s: float = Field(2.0, gt=0, description="the same while nothing moves")
     max_message_bytes: int = Field(64 * 2**20, ge=2**20, description="one gRPC message or HTTP body")
 
     cache_mib: int = Field(

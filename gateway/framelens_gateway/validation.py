@@ -3,7 +3,7 @@
 import math
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from framelens_client.v1 import framelens_pb2 as pb
 from framelens_gateway.errors import InvalidRequest
 from framelens_gateway.product_collection import FIELD_BYTES
 from framelens_gateway.recognizer import WHOLE_PICTURE, Box
+from framelens_gateway.videos.rows import VIDEO_FIELD_BYTES
 
 MAX_TOP_K = 100
 MAX_PAGED = 1000
@@ -22,6 +23,7 @@ MAX_PRODUCTS_PER_CALL = 64
 MAX_PICTURES_PER_PRODUCT = 16
 MAX_IDS_PER_CALL = 1000
 MAX_PAGE_SIZE = 1000
+MAX_VIDEOS_PER_CALL = 100
 _MAX_FILTER_VALUES = 100
 _MAX_KEY_BYTES = 256
 # So many unknown fields are named at most.
@@ -30,8 +32,14 @@ _DEFAULT_TOP_K = 10
 _DEFAULT_PAGE_SIZE = 100
 _DEFAULT_MIN_OBJECT_SCORE = 0.5
 _DEFAULT_MAX_OBJECTS = 8
+_MAX_ACCOUNT_BYTES = VIDEO_FIELD_BYTES["account"]
+# Of a video's length: a day.
+_MAX_TIMESTAMP_S = 86_400.0
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _MAX_PRICE = 1e12
+# Since the epoch: the year 5138.
+_MAX_SECONDS = 1e11
 
 
 class Search(NamedTuple):
@@ -163,7 +171,58 @@ def product_ids(values: Iterable[str]) -> list[str]:
     return ids
 
 
-def page_size(request: pb.ListProductsRequest) -> int:
+def video_id(value: str, reason: Reason = Reason.INVALID_ARGUMENT) -> str:
+    if not value:
+        raise InvalidRequest("a video without id; give it one", reason)
+    _check_text("video id", value, VIDEO_FIELD_BYTES["video_id"], reason)
+    return value
+
+
+def video_ids(values: Sequence[str]) -> list[str]:
+    """Ids without repeats, in their order."""
+    ids = list(dict.fromkeys(video_id(value) for value in values))
+    check_count("video ids", len(ids), MAX_VIDEOS_PER_CALL)
+    return ids
+
+
+def video(header: pb.IndexVideoHeader) -> None:
+    """Raises InvalidRequest with reason INVALID_VIDEO."""
+    wanted = header.video
+    video_id(wanted.id, Reason.INVALID_VIDEO)
+    if not wanted.account:
+        raise InvalidRequest(
+            f"video {wanted.id} has no account; give one: related videos are of others", Reason.INVALID_VIDEO
+        )
+    for name in ("account", "title", "url"):
+        _check_text(name, getattr(wanted, name), VIDEO_FIELD_BYTES[name], Reason.INVALID_VIDEO)
+    if wanted.HasField("published_at") and not 0 <= wanted.published_at <= _MAX_SECONDS:
+        raise InvalidRequest(
+            f"published_at {wanted.published_at:g} is not a time in seconds since the epoch", Reason.INVALID_VIDEO
+        )
+    if header.sha256 and not _SHA256.fullmatch(header.sha256):
+        raise InvalidRequest(
+            "sha256 is not 64 hexadecimal digits; leave it out, or send it whole", Reason.INVALID_VIDEO
+        )
+
+
+def second_of_video(request: pb.RecognizeRequest) -> tuple[str, float] | None:
+    """The video and the second that a frame is of; None where the request does not say."""
+    if request.HasField("timestamp_s") and not request.video_id:
+        raise InvalidRequest("timestamp_s without video_id; say which video the second is of")
+    if not request.video_id:
+        return None
+    video_id(request.video_id)
+    if not request.HasField("timestamp_s"):
+        return None
+    _in_range("timestamp_s", request.timestamp_s, 0, _MAX_TIMESTAMP_S)
+    return request.video_id, request.timestamp_s
+
+
+def check_related(related: pb.RelatedOptions) -> None:
+    _check_text("related.account", related.account, _MAX_ACCOUNT_BYTES, Reason.INVALID_ARGUMENT)
+
+
+def page_size(request: pb.ListProductsRequest | pb.ListVideosRequest) -> int:
     size = request.page_size if request.HasField("page_size") else _DEFAULT_PAGE_SIZE
     _in_range("page_size", size, 1, MAX_PAGE_SIZE)
     return size

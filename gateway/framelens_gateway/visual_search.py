@@ -1,7 +1,8 @@
 """The core of VisualSearch: recognise, route, search, dedupe, rank."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 
 from framelens_client.reasons import Reason
 from framelens_client.v1 import framelens_pb2 as pb
@@ -9,17 +10,29 @@ from framelens_gateway import validation
 from framelens_gateway.deadline import Deadline
 from framelens_gateway.errors import InvalidRequest
 from framelens_gateway.filters import filter_expression
+from framelens_gateway.gathering import all_or_first_failure
 from framelens_gateway.index import Collection, Hit, Vector
 from framelens_gateway.merging import SearchMerger
 from framelens_gateway.pages import page_token, position_of
 from framelens_gateway.ranking import Ranking, Wanted, score
-from framelens_gateway.recognizer import FoundObject, Recognition, RecognizerCall, Recognizes
+from framelens_gateway.recognizer import (
+    STAGES,
+    WHOLE_PICTURE,
+    FoundObject,
+    Recognition,
+    RecognizerCall,
+    Recognizes,
+)
 from framelens_gateway.routing import Route, Routing
 from framelens_gateway.serving import Servings
 from framelens_gateway.tracing import part_span
+from framelens_gateway.videos.related import Related
+from framelens_gateway.videos.stored_objects import InView
 
 _PAGE_KIND = "matches"
 _NO_VIDEOS = "no videos are indexed yet: this label is searched in videos"
+# The vectors, in a space, of those objects whose numbers are given.
+EmbedIn = Callable[[str, Sequence[int]], Awaitable[list[Vector]]]
 
 
 class VisualSearch:
@@ -30,12 +43,13 @@ class VisualSearch:
         recognizer: Recognizes,
         servings: Servings,
         merger: SearchMerger,
+        related: Related,
         routing: Routing,
         max_picture_bytes: int,
     ) -> None:
         self._recognizer = recognizer
         self._servings = servings
-        self._ranking = Ranking(merger)
+        self._ranking, self._related = Ranking(merger), related
         self._routing = routing
         self._max_picture_bytes = max_picture_bytes
 
@@ -46,6 +60,7 @@ class VisualSearch:
         options = validation.search_options(request.search)
         min_score, max_objects = validation.objects_wanted(request)
         validation.check_key(request.key)
+        validation.check_related(request.related)
         serving = await self._servings.serving()
         call = RecognizerCall(
             picture,
@@ -56,12 +71,37 @@ class VisualSearch:
             recognizer=serving.recognizer,
         )
         recognition, recognizer_ms = await self._recognize(call, serving.collection, deadline)
-        search_started = time.perf_counter()
-        answers = await self._answer(recognition.objects, serving.collection, options, deadline)
-        searched = any(answer.route == Route.PRODUCTS for answer in answers)
-        served = _served(recognition, [serving.collection] if searched else [])
-        _add_times(served, started, recognizer_ms, search_started)
-        return pb.RecognizeResponse(objects=answers, served=served)
+
+        async def embed_in(space: str, numbers: Sequence[int]) -> list[Vector]:
+            boxes = tuple(recognition.objects[number].box for number in numbers)
+            again = replace(call, embedder=space, regions=boxes)
+            return [found.embedding for found in (await self._recognizer.recognize(again, deadline)).objects]
+
+        asked = _Asked(request, serving.collection, options, started, recognizer_ms, "picture")
+        return await self._answered(asked, recognition, embed_in, deadline)
+
+    async def recognize_stored(
+        self, request: pb.RecognizeRequest, in_view: InView, deadline: Deadline
+    ) -> pb.RecognizeResponse:
+        """Answers of what is stored of a video: only the crops are embedded. Raises GatewayError."""
+        started = time.perf_counter()
+        options = validation.search_options(request.search)
+        serving = await self._servings.serving()
+
+        async def embed(space: str, number: int) -> Recognition:
+            crop = in_view.objects[number].crop
+            return await self._recognizer.recognize(RecognizerCall(crop, space, regions=(WHOLE_PICTURE,)), deadline)
+
+        async def embed_in(space: str, numbers: Sequence[int]) -> list[Vector]:
+            embedded = await all_or_first_failure(embed(space, number) for number in numbers)
+            return [each.objects[0].embedding for each in embedded]
+
+        space = serving.collection.space
+        embedded = await all_or_first_failure(embed(space, number) for number in range(len(in_view.objects)))
+        recognition = _of_moments(in_view, embedded)
+        embedded_ms = (time.perf_counter() - started) * 1e3
+        asked = _Asked(request, serving.collection, options, started, embedded_ms, "moments")
+        return await self._answered(asked, recognition, embed_in, deadline)
 
     async def search_region(self, request: pb.SearchRegionRequest, deadline: Deadline) -> pb.SearchRegionResponse:
         """Raises GatewayError."""
@@ -92,24 +132,74 @@ class VisualSearch:
         deadline.remaining("search")
         return recognition, (time.perf_counter() - started) * 1e3
 
-    async def _answer(
-        self, objects: Sequence[FoundObject], collection: Collection, options: validation.Search, deadline: Deadline
-    ) -> list[pb.RecognizedObject]:
-        routes = [self._routing.of(found.label) for found in objects]
-        searched = [found.embedding for found, route in zip(objects, routes, strict=True) if route is Route.PRODUCTS]
-        ranked = iter(await self._ranked(collection, searched, options, 0, deadline))
-        answers = []
-        for found, route in zip(objects, routes, strict=True):
-            answer = pb.RecognizedObject(
-                label=found.label, score=found.score, box=pb.Box(**found.box._asdict()), route=route
+    async def _answered(
+        self, asked: "_Asked", recognition: Recognition, embed_in: EmbedIn, deadline: Deadline
+    ) -> pb.RecognizeResponse:
+        """Searches every object where its label is routed."""
+        search_started = time.perf_counter()
+        answers = [
+            pb.RecognizedObject(
+                label=found.label,
+                score=found.score,
+                box=pb.Box(**found.box._asdict()),
+                route=self._routing.of(found.label),
             )
-            if route is Route.PRODUCTS:
-                matches, answer.next_page_token = _page(next(ranked), options, 0)
-                answer.matches.extend(matches)
-            else:
-                answer.note = _NO_VIDEOS
-            answers.append(answer)
-        return answers
+            for found in recognition.objects
+        ]
+        searched = await all_or_first_failure(
+            (
+                self._add_products(asked, answers, recognition, deadline),
+                self._add_related(asked, answers, recognition, embed_in, deadline),
+            )
+        )
+        served = _served(recognition, [each for each in searched if each is not None])
+        served.source = asked.source
+        _add_times(served, asked.started, asked.recognizer_ms, search_started)
+        return pb.RecognizeResponse(objects=answers, served=served)
+
+    async def _add_products(
+        self,
+        asked: "_Asked",
+        answers: Sequence[pb.RecognizedObject],
+        recognition: Recognition,
+        deadline: Deadline,
+    ) -> Collection | None:
+        """The collection that was searched."""
+        numbers = _routed(answers, Route.PRODUCTS)
+        vectors = [recognition.objects[number].embedding for number in numbers]
+        ranked = await self._ranked(asked.collection, vectors, asked.options, 0, deadline)
+        for number, found in zip(numbers, ranked, strict=True):
+            matches, answers[number].next_page_token = _page(found, asked.options, 0)
+            answers[number].matches.extend(matches)
+        return asked.collection if numbers else None
+
+    async def _add_related(
+        self,
+        asked: "_Asked",
+        answers: Sequence[pb.RecognizedObject],
+        recognition: Recognition,
+        embed_in: EmbedIn,
+        deadline: Deadline,
+    ) -> Collection | None:
+        """The collection that was searched. While its space is another, those objects are embedded once more."""
+        numbers = _routed(answers, Route.VIDEOS)
+        if not numbers:
+            return None
+        collection = await self._related.collection()
+        if collection is None:
+            for number in numbers:
+                answers[number].note = _NO_VIDEOS
+            return None
+        vectors = [recognition.objects[number].embedding for number in numbers]
+        if collection.space != asked.collection.space:
+            vectors = await embed_in(collection.space, numbers)
+        for vector in vectors:
+            collection.check_size(vector)
+        wanted = await self._related.wanted(asked.request, asked.options)
+        found = await self._related.matches(collection, vectors, wanted, deadline)
+        for number, matches in zip(numbers, found, strict=True):
+            answers[number].matches.extend(matches)
+        return collection
 
     async def _ranked(
         self,
@@ -128,6 +218,37 @@ class VisualSearch:
             return await self._ranking.best(
                 Wanted(collection, expression, needed, options.min_score, deadline), vectors
             )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A request, its products, when it came, and what answers it: its picture, or stored moments."""
+
+    request: pb.RecognizeRequest
+    collection: Collection
+    options: validation.Search
+    started: float
+    recognizer_ms: float
+    source: str
+
+
+def _routed(answers: Sequence[pb.RecognizedObject], route: Route) -> list[int]:
+    """The numbers of the objects that are searched there."""
+    return [number for number, answer in enumerate(answers) if answer.route == route]
+
+
+def _of_moments(in_view: InView, embedded: Sequence[Recognition]) -> Recognition:
+    """As if the frame had been looked at; the stages are those of the crops."""
+    return Recognition(
+        objects=[
+            FoundObject(stored.label, stored.score, stored.box, each.objects[0].embedding)
+            for stored, each in zip(in_view.objects, embedded, strict=True)
+        ],
+        engines={model: version for each in embedded for model, version in each.engines.items()},
+        stages_ms={stage: max(each.stages_ms[stage] for each in embedded) for stage in STAGES} if embedded else {},
+        width=in_view.width,
+        height=in_view.height,
+    )
 
 
 def _first(token: str) -> int:

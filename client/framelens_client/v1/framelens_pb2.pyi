@@ -1252,7 +1252,10 @@ class VideoMoments(_message.Message):
     VIDEO_ID_FIELD_NUMBER: _builtins.int
     BUTTON_FIELD_NUMBER: _builtins.int
     MOMENTS_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
     video_id: _builtins.str
+    policy: _builtins.str
+    """Names the policy and the routing by which they were computed."""
     @_builtins.property
     def button(self) -> _containers.RepeatedCompositeFieldContainer[Global___Span]:
         """When the button shows, in the order of time."""
@@ -1267,10 +1270,11 @@ class VideoMoments(_message.Message):
         video_id: _builtins.str = ...,
         button: _abc.Iterable[Global___Span] | None = ...,
         moments: _abc.Iterable[Global___Moment] | None = ...,
+        policy: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["button", b"button", "moments", b"moments", "video_id", b"video_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["button", b"button", "moments", b"moments", "policy", b"policy", "video_id", b"video_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

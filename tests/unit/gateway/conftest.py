@@ -32,6 +32,13 @@ from framelens_gateway.settings import GatewaySettings
 from framelens_gateway.trials.candidates import Candidates
 from framelens_gateway.trials.shadow import TrialLimits
 from framelens_gateway.trials.trials import Trials, TriedSearch
+from framelens_gateway.videos.arriving import Arriving
+from framelens_gateway.videos.frames import FrameSettings
+from framelens_gateway.videos.moments import MomentPolicy, Moments
+from framelens_gateway.videos.related import Related
+from framelens_gateway.videos.store import VideoStore
+from framelens_gateway.videos.videos import Videos
+from framelens_gateway.videos.writes import VideoWrites
 from framelens_gateway.visual_search import VisualSearch
 
 MAX_PICTURE_BYTES = 2048
@@ -60,10 +67,48 @@ def live_servings(aliases: Aliases) -> LiveServings:
 
 
 @pytest.fixture
-def search_with(index: FakeIndex, recognizer: FakeRecognizer) -> Callable[[Servings], VisualSearch]:
-    return lambda servings: VisualSearch(
-        recognizer, servings, SearchMerger(index), Routing.load(None), MAX_PICTURE_BYTES
+def moments() -> Moments:
+    """By the packaged policy and routing."""
+    return Moments.by(MomentPolicy.load(None), Routing.load(None))
+
+
+@pytest.fixture
+def video_store(tmp_path: Path, moments: Moments) -> VideoStore:
+    return VideoStore(tmp_path / "videos", moments)
+
+
+@pytest.fixture
+async def videos(
+    index: FakeIndex,
+    recognizer: FakeRecognizer,
+    aliases: Aliases,
+    crops: CropStore,
+    video_store: VideoStore,
+    tmp_path: Path,
+) -> AsyncIterator[Videos]:
+    flusher = Flusher(index, 60)
+    yield Videos(
+        recognizer,
+        VideoWrites(recognizer, aliases, index, crops, video_store, flusher),
+        video_store,
+        Arriving(tmp_path / "arriving", 2**20, [tmp_path / "on_server"]),
+        FrameSettings(min_gap_s=0.2, max_gap_s=1.0, max_pixels=2**20),
+        DETECTOR,
     )
+    index.faults.clear()
+    await flusher.close()
+
+
+@pytest.fixture
+def search_with(
+    index: FakeIndex, recognizer: FakeRecognizer, video_store: VideoStore
+) -> Callable[[Servings], VisualSearch]:
+    def make(servings: Servings) -> VisualSearch:
+        merger = SearchMerger(index)
+        related = Related(index, merger, video_store)
+        return VisualSearch(recognizer, servings, merger, related, Routing.load(None), MAX_PICTURE_BYTES)
+
+    return make
 
 
 @pytest.fixture
@@ -113,12 +158,14 @@ def metrics() -> Metrics:
 
 
 @pytest.fixture
-def make_calls(trials: Trials, catalog: Catalog, metrics: Metrics, settings: GatewaySettings) -> Callable[..., Calls]:
+def make_calls(
+    trials: Trials, catalog: Catalog, videos: Videos, metrics: Metrics, settings: GatewaySettings
+) -> Callable[..., Calls]:
     """Calls under settings of the test's own."""
 
     def make(**changed: Any) -> Calls:
         here = settings.model_copy(update=changed)
-        return Calls(here, TriedSearch(trials), catalog, trials, Admission(here.max_in_flight), metrics)
+        return Calls(here, TriedSearch(trials), catalog, videos, trials, Admission(here.max_in_flight), metrics)
 
     return make
 

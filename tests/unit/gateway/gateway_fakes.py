@@ -18,7 +18,7 @@ from framelens_client.v1 import framelens_pb2 as pb
 from framelens_gateway.deadline import Deadline
 from framelens_gateway.errors import InvalidRequest
 from framelens_gateway.index import Collection, Hit, Row, Vector, next_of, previous_of
-from framelens_gateway.product_collection import HIT_FIELDS, PRODUCT_FIELDS
+from framelens_gateway.product_collection import fields_of, hit_fields_of
 from framelens_gateway.recognizer import WHOLE_PICTURE, Box, FoundObject, Recognition, RecognizerCall
 
 SIZE = 8
@@ -142,13 +142,16 @@ class FakeIndex:
         rows = self.matching(collection, expression)
         answers = []
         for vector in vectors:
-            hits = [Hit(float(vector @ row["embedding"]), _stored(row, HIT_FIELDS)) for row in rows]
+            hits = [
+                Hit(float(vector @ row["embedding"]), _stored(row, hit_fields_of(_alias(collection)))) for row in rows
+            ]
             answers.append(sorted(hits, key=lambda hit: -hit.score)[:limit])
         return answers
 
     async def query(self, collection: str, expression: str, limit: int) -> list[Row]:
         await self._called("query", collection, expression, limit)
-        return [_stored(row) for row in self.matching(collection, expression)[:limit]]
+        fields = fields_of(_alias(collection))
+        return [_stored(row, fields) for row in self.matching(collection, expression)[:limit]]
 
     async def upsert(self, collection: str, rows: Sequence[Row]) -> None:
         await self._called("upsert", collection, [row["row_id"] for row in rows])
@@ -167,7 +170,11 @@ class FakeIndex:
         return self.is_ready
 
 
-def _stored(row: Row, fields: Sequence[str] = PRODUCT_FIELDS) -> Row:
+def _alias(collection: str) -> str:
+    return collection.partition("__")[0]
+
+
+def _stored(row: Row, fields: Sequence[str]) -> Row:
     return {name: row[name] for name in fields}
 
 

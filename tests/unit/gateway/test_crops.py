@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from framelens_gateway import crops
+from framelens_gateway import durable_files
 from framelens_gateway.crops import CropStore, picture_id
 
 
@@ -110,7 +110,7 @@ async def test_what_a_write_leaves_when_it_is_killed_is_known_by_its_name(
 ) -> None:
     store, left = CropStore(tmp_path), tmp_path / "left"
     monkeypatch.setattr(os, "fsync", lambda file: left.write_text(str(Path(f"/proc/self/fd/{file}").readlink())))
-    monkeypatch.setattr(crops, "_sync", lambda _: None)
+    monkeypatch.setattr(durable_files, "_sync", lambda _: None)
     await store.save({"ab12": b"crop"})
     abandoned = leave_behind(Path(left.read_text()), 4000)
     await store.sweep()

@@ -1,0 +1,6 @@
+"""Sibling modules are found through this folder."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
