@@ -75,7 +75,8 @@ class Swap:
                 f"{published[-1].name} is published, and Triton serves the highest number; roll it back first, or"
                 f" build {version.name} again under a higher number (--again)"
             )
-        expect_backend(self._store.published.root / version.model, version.record.target)
+        folder = self._store.published.root / version.model
+        expect_backend(folder, version.record.target, self._store.config_name)
 
     def _way_back(self, model: str) -> EngineVersion:
         published = self._store.published.versions(model)
