@@ -333,6 +333,9 @@ def test_a_version_that_the_models_backend_does_not_run_is_refused(
     ):
         Swap(named, [server], QUIET).publish(version.name)
     assert swap.publish(version.name).version == server.serving(MODEL)
+    with pytest.raises(RepositoryError, match="which does not run engines for onnxruntime"):
+        Swap(named, [server], QUIET).rollback(MODEL)
+    assert server.serving(MODEL) == version.version
 
 
 def test_nothing_that_is_needed_is_retired_or_collected(store: EngineStore, server: Server, swap: Swap) -> None:
