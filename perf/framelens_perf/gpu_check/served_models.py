@@ -10,6 +10,8 @@ from tritonclient.grpc import model_config_pb2
 from framelens_perf.gpu_check.engines import EngineFile
 
 _CONFIG = "config.pbtxt"
+# Other descriptions of a model, of which a Triton takes one by its name: here config.pbtxt counts, whatever that is.
+_CONFIGS = "configs"
 _RECOGNIZER = "recognizer"
 _GPU = model_config_pb2.ModelInstanceGroup.KIND_GPU
 
@@ -20,7 +22,7 @@ def lay_out(source: Path, target: Path, engines: Mapping[str, EngineFile], ordin
     Plans run on GPU `ordinal`; ONNX engines on the CPU, for the embedded Triton's `onnxruntime` has no other place.
     """
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(source / _RECOGNIZER, target / _RECOGNIZER, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(source / _RECOGNIZER, target / _RECOGNIZER, ignore=shutil.ignore_patterns("__pycache__", _CONFIGS))
     if ordinal:
         # Its image operations are on the GPU that an instance is for, and on the first where it names none.
         _change(target / _RECOGNIZER / _CONFIG, lambda config: _place(config, ordinal))
@@ -28,7 +30,7 @@ def lay_out(source: Path, target: Path, engines: Mapping[str, EngineFile], ordin
 
 
 def _lay_out_engine(source: Path, target: Path, file: EngineFile, ordinal: int) -> str:
-    shutil.copytree(source, target, ignore=lambda _, names: [name for name in names if name.isdecimal()])
+    shutil.copytree(source, target, ignore=lambda _, names: [n for n in names if n.isdecimal() or n == _CONFIGS])
     shutil.copytree(file.path.parent, target / file.path.parent.name)
     if file.path.suffix != ".plan":
         return f"{file.path} by onnxruntime on the CPU"

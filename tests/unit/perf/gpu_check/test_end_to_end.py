@@ -1,6 +1,7 @@
 """What is laid out for the embedded Triton, and what is kept of each point; the real Triton is in tests/integration."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,6 +65,16 @@ def test_plans_are_described_as_in_docker(tmp_path: Path, engines: dict[str, Eng
     for group in ours.instance_group:
         group.ClearField("gpus")
     assert ours == theirs
+
+
+def test_a_configuration_that_the_environment_names_is_not_met(tmp_path: Path, engines: dict[str, EngineFile]) -> None:
+    repository = tmp_path / "repository"
+    shutil.copytree(REPO / "model_repository", repository, ignore=shutil.ignore_patterns("configs", "*.onnx"))
+    for model in ("detector", "recognizer"):
+        (repository / model / "configs").mkdir()
+        (repository / model / "configs" / "tensorrt.pbtxt").touch()
+    lay_out(repository, tmp_path / "out", engines, 0)
+    assert not list((tmp_path / "out").glob("*/configs"))
 
 
 def test_another_gpu_is_named_to_all_that_works_on_it(tmp_path: Path, engines: dict[str, EngineFile]) -> None:
