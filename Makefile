@@ -96,15 +96,16 @@ $(TENSORRT)/.ready: constraints/tensorrt.txt $(foreach room,triton build_engines
 	@touch $@
 
 # TensorRT that runs here, where it is not TensorRT-RTX: make gpu-check TENSORRT_PACKAGE=tensorrt
-TENSORRT_PACKAGE ?= tensorrt-rtx==1.7.1.116
+TENSORRT_PACKAGE ?= tensorrt-rtx
 
 # ONNX Runtime for CUDA has the same module as the one for CPUs, so it takes its place.
-$(GPU)/.ready: constraints/server.txt $(foreach room,client triton build_engines perf,$(room)/pyproject.toml)
+$(GPU)/.ready: constraints/server.txt constraints/gpu.txt $(foreach room,client triton build_engines perf,$(room)/pyproject.toml)
 	$(call new_environment,$(GPU),gpu)
-	@$(GPU)/bin/pip install $(PIP_FLAGS) -c constraints/server.txt \
+	@$(GPU)/bin/pip install $(PIP_FLAGS) -c constraints/server.txt -c constraints/gpu.txt \
 		-e 'client[cli]' -e 'triton[embedded,gpu]' -e build_engines -e perf $(TENSORRT_PACKAGE)
 	@$(GPU)/bin/pip uninstall $(PIP_FLAGS) --yes onnxruntime
-	@$(GPU)/bin/pip install $(PIP_FLAGS) -c constraints/server.txt 'onnxruntime-gpu[cuda,cudnn]==1.31.1'
+	@$(GPU)/bin/pip install $(PIP_FLAGS) -c constraints/server.txt -c constraints/gpu.txt 'onnxruntime-gpu[cuda,cudnn]'
+	@$(GPU)/bin/framelens-triton setup
 	@touch $@
 
 %/.test-ready: %/.ready

@@ -10,7 +10,14 @@ from pathlib import Path
 
 from framelens_engines.check import expect_answers
 from framelens_engines.progress import Reporter
-from framelens_engines.repository import CANDIDATE_SUFFIX, CONFIG, LABELS_FILE, EngineVersion, candidate_name
+from framelens_engines.repository import (
+    CANDIDATE_SUFFIX,
+    CONFIG,
+    LABELS_FILE,
+    EngineVersion,
+    candidate_name,
+    configuration,
+)
 from framelens_engines.server import TritonServer
 from framelens_engines.store import EngineStore
 
@@ -42,7 +49,7 @@ def load_recognizer(store: EngineStore, servers: Sequence[TritonServer], reporte
     source, final = store.published.root / _RECOGNIZER, store.published.root / name
     if not final.is_dir():
         folder = _workspace(store)
-        _copy_described(source, folder, name)
+        _copy_described(source, folder, name, store.config_name)
         for version in (path for path in source.iterdir() if path.name.isdecimal()):
             shutil.copytree(version, folder / version.name, ignore=shutil.ignore_patterns("__pycache__"))
         folder.rename(final)
@@ -75,7 +82,7 @@ def _lay_out(store: EngineStore, version: EngineVersion) -> None:
     if final.is_dir():
         return
     folder = _workspace(store)
-    _copy_described(_described(store, version), folder, final.name)
+    _copy_described(_described(store, version), folder, final.name, store.config_name)
     shutil.copytree(version.folder, folder / str(version.version), copy_function=os.link)
     folder.rename(final)
 
@@ -87,9 +94,13 @@ def _workspace(store: EngineStore) -> Path:
     return folder
 
 
-def _copy_described(model: Path, folder: Path, name: str) -> None:
-    """config.pbtxt under another name, and labels.txt."""
-    renamed = _NAME_LINE.sub(f'name: "{name}"', (model / CONFIG).read_text(encoding="utf-8"), count=1)
+def _copy_described(model: Path, folder: Path, name: str, config_name: str | None) -> None:
+    """The configuration that the model is served by, as config.pbtxt of another name, and labels.txt.
+
+    Alone there it holds whatever name of a configuration a server was started with.
+    """
+    text = configuration(model, config_name).read_text(encoding="utf-8")
+    renamed = _NAME_LINE.sub(f'name: "{name}"', text, count=1)
     (folder / CONFIG).write_text(renamed, encoding="utf-8")
     if (model / LABELS_FILE).is_file():
         shutil.copy2(model / LABELS_FILE, folder / LABELS_FILE)

@@ -7,7 +7,7 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from framelens_engines.errors import RepositoryError
-from framelens_engines.repository import CONFIG, LABELS_FILE
+from framelens_engines.repository import CONFIG, CONFIGS, LABELS_FILE, configuration
 from framelens_triton.images.resize import Fit
 
 # By this the gateway knows that a model is an embedding space.
@@ -144,12 +144,23 @@ def expect_shape(folder: Path, shape: Shape) -> None:
         )
 
 
-def expect_backend(folder: Path, target: str) -> None:
+def expect_backend(folder: Path, target: str, config_name: str | None = None) -> None:
     """Raises RepositoryError if the model in `folder`, where it exists, is run by another backend than `target`."""
-    if (folder / CONFIG).is_file() and (backend := _parse(folder / CONFIG).backend) != target:
+    path = configuration(folder, config_name)
+    if path.is_file() and (backend := _parse(path).backend) != target:
         raise RepositoryError(
-            f"{folder.name} is served by backend {backend} ({CONFIG}), which does not run engines for {target}"
+            f"{folder.name} is served by backend {backend} ({path.relative_to(folder)}), which does not run engines for"
+            f" {target}{_served_otherwise(folder, target)}"
         )
+
+
+def _served_otherwise(folder: Path, target: str) -> str:
+    """What to do where the model has another configuration that runs such engines."""
+    fitting = [path for path in sorted((folder / CONFIGS).glob("*.pbtxt")) if _parse(path).backend == target]
+    if not fitting:
+        return ""
+    name = fitting[0].stem
+    return f"; {CONFIGS}/{name}.pbtxt does: where Triton was started with it, say --model-config-name {name} here too"
 
 
 def _parse(path: Path) -> model_config_pb2.ModelConfig:

@@ -10,6 +10,7 @@ from framelens_engines.engine import ENGINE_JSON, EngineRecord, read_record
 from framelens_engines.errors import RepositoryError
 
 CONFIG = "config.pbtxt"
+CONFIGS = "configs"
 LABELS_FILE = "labels.txt"
 # A model of this name holds one version beside the serving one, to be tried; the gateway knows it by this name too.
 CANDIDATE_SUFFIX = "__candidate"
@@ -109,6 +110,16 @@ class VersionRepository:
         if not folder.is_dir():
             return []
         return sorted((int(path.name), path) for path in folder.iterdir() if path.is_dir() and path.name.isdecimal())
+
+
+def configuration(model: Path, name: str | None) -> Path:
+    """The file that a Triton takes which was started with --model-config-name, or without where `name` is None.
+
+    docs.nvidia.com, Triton, "Model Configuration", "Custom Model Configuration": a model that has none of that name is
+    served by config.pbtxt.
+    """
+    named = model / CONFIGS / f"{name}.pbtxt"
+    return named if name and named.is_file() else model / CONFIG
 
 
 def candidate_name(model: str) -> str:

@@ -22,9 +22,13 @@ _TIMINGS = ".timings"
 
 
 class EngineStore:
-    """`staging` must lie on the same file system as the model repository, and outside of it."""
+    """`staging` must lie on the same file system as the model repository, and outside of it.
 
-    def __init__(self, repository: Path, staging: Path | None = None) -> None:
+    `config_name` is the --model-config-name of the servers that serve it.
+    """
+
+    def __init__(self, repository: Path, staging: Path | None = None, config_name: str | None = None) -> None:
+        self.config_name = config_name
         self.published = VersionRepository(repository)
         self.staged = VersionRepository(staging or self.published.root.parent / "var" / "staging")
 

@@ -50,6 +50,7 @@ class Swap:
         """Makes the version before the serving one what every server serves. Raises EngineError."""
         with self._store.changing():
             target = self._store.begun_rollback(model) or self._way_back(model)
+            self._expect_runnable(target)
             for server in self._servers:
                 self._reporter.say(expect_memory(server, target))
             self._store.begin_rollback(target)
@@ -75,7 +76,11 @@ class Swap:
                 f"{published[-1].name} is published, and Triton serves the highest number; roll it back first, or"
                 f" build {version.name} again under a higher number (--again)"
             )
-        expect_backend(self._store.published.root / version.model, version.record.target)
+        self._expect_runnable(version)
+
+    def _expect_runnable(self, version: EngineVersion) -> None:
+        folder = self._store.published.root / version.model
+        expect_backend(folder, version.record.target, self._store.config_name)
 
     def _way_back(self, model: str) -> EngineVersion:
         published = self._store.published.versions(model)

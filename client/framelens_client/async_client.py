@@ -11,7 +11,7 @@ import grpc
 
 from framelens_client import channel, errors
 from framelens_client.calls import Call, Calls
-from framelens_client.health import SERVICES, Health
+from framelens_client.health import SERVICES, Health, health_of
 from framelens_client.results import (
     Box,
     Deletion,
@@ -169,14 +169,14 @@ class AsyncClient:
 
     async def health(self, *, timeout_s: float | None = None) -> Health:
         """What the gateway says of itself now; never retried. Raises Unreachable."""
-        return Health(*[await self._send(self._calls.health(service), timeout_s) for service in SERVICES])
+        return health_of([await self._send(self._calls.health(service), timeout_s) for service in SERVICES])
 
     async def _send(self, call: Call[Result], timeout_s: float | None) -> Result:
         deadline = time.monotonic() + (call.timeout_s if timeout_s is None else timeout_s)
         attempt = 1
         while True:
             try:
-                return call.result(await self._attempt(call, deadline - time.monotonic()))
+                return call.result(*await self._attempt(call, deadline - time.monotonic()))
             except grpc.RpcError as failure:
                 error = errors.of_call(cast(errors.FailedCall, failure))
                 delay = call.retries.next_delay(attempt, error, deadline - time.monotonic())
@@ -185,13 +185,16 @@ class AsyncClient:
             await asyncio.sleep(delay)
             attempt += 1
 
-    async def _attempt(self, call: Call[Result], timeout_s: float) -> object:
+    async def _attempt(self, call: Call[Result], timeout_s: float) -> tuple[object, ...]:
+        """What the call's result is made of."""
         send = self._channel.unary_unary(
             call.method,
             request_serializer=type(call.request).SerializeToString,
             response_deserializer=call.answer.FromString,
         )
-        return await send(call.request, timeout=timeout_s, metadata=self._connection.metadata)
+        sent = send(call.request, timeout=timeout_s, metadata=self._connection.metadata)
+        answer = await sent
+        return (answer, await sent.trailing_metadata()) if call.reads_trailers else (answer,)
 
 
 async def _content(picture: bytes | Path) -> bytes:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -30,9 +30,11 @@ class Call(Generic[Result]):
     method: str
     request: Message
     answer: type[Message]
-    result: Callable[[Any], Result]
+    result: Callable[..., Result]
     timeout_s: float
     retries: Retries
+    # Whether `result` takes the trailing metadata too.
+    reads_trailers: bool = False
 
 
 @contextmanager
@@ -151,7 +153,7 @@ class Calls:
         timeout_s = self.timeouts.read_s
         return Call(_TRIALS + method, request, pb.Trial, trial_messages.trial, timeout_s, self.retries)
 
-    def health(self, service: str) -> Call[health.ServingStatus]:
+    def health(self, service: str) -> Call[health.Check]:
         request = health_pb2.HealthCheckRequest(service=service)
         answer, timeout_s = health_pb2.HealthCheckResponse, self.timeouts.health_s
-        return Call(_HEALTH_CHECK, request, answer, health.serving_status, timeout_s, NO_RETRIES)
+        return Call(_HEALTH_CHECK, request, answer, health.check, timeout_s, NO_RETRIES, reads_trailers=True)

@@ -12,7 +12,7 @@ TRITON = Path("/opt/tritonserver")
 
 
 def command(settings: TritonSettings, flags: list[str]) -> list[str]:
-    """tritonserver's command line; `flags` are its own, such as --model-config-name=gpu."""
+    """tritonserver's command line; `flags` are its own, such as --log-verbose=1."""
     python_backend = TRITON / "backends" / "python"
     installation = Installation(
         server=TRITON / "bin" / "tritonserver",

@@ -1,17 +1,21 @@
 """Watches the parts behind the gateway, for gRPC health, /readyz and the metrics.
 
 In gRPC health "" is the process, which is well without them; each service is as ready as they are together, and each
-part has its name: `triton`, `milvus`, and `space`, the embedder of the live collection.
+part has its name: `triton`, `milvus`, and `space`, the embedder of the live collection. What a part says of itself goes
+along with each answer, in its trailing metadata.
 """
 
 import asyncio
+import json
 import logging
 from collections.abc import Awaitable
+from typing import Any
 
 from grpc_health.v1 import health, health_pb2
 
+from framelens_client.health import DETAILS_KEY
 from framelens_client.v1 import framelens_pb2 as pb
-from framelens_gateway.errors import Unavailable
+from framelens_gateway.errors import DeadlineExceeded, Unavailable
 from framelens_gateway.index import Index
 from framelens_gateway.metrics import Metrics
 from framelens_gateway.recognizer import Recognizer
@@ -29,8 +33,10 @@ class Health:
     """What was seen of Triton and Milvus a moment ago."""
 
     def __init__(self, recognizer: Recognizer, index: Index, metrics: Metrics) -> None:
-        self.servicer = health.aio.HealthServicer()  # type: ignore[attr-defined]
+        self.servicer = _Servicer(self)
         self.parts = {"triton": False, "milvus": False, "space": False}
+        # What a part that is up says of itself, by its name.
+        self.details: dict[str, str] = {}
         self._recognizer, self._index, self._metrics = recognizer, index, metrics
 
     @property
@@ -65,6 +71,19 @@ class Health:
                 log.info("%s is %s", part, "ready" if up else "not ready")
         self.parts = found
         await self._tell()
+        await self._look_closer()
+
+    async def _look_closer(self) -> None:
+        """Asked once while Triton is up: after a restart it may work elsewhere."""
+        if not self.parts["triton"]:
+            self.details = {}
+        elif not self.details:
+            try:
+                self.details = {"triton": await self._recognizer.image_operations()}
+            except (Unavailable, DeadlineExceeded) as error:
+                log.debug("triton does not say how it works: %r", error)
+                return
+            log.info("triton: %s", self.details["triton"])
 
     async def _space_ready(self) -> bool:
         """Whether what is searched can be embedded. An alias that is not there yet needs no space."""
@@ -77,6 +96,17 @@ class Health:
             await self.servicer.set(part, _status(up))
         for service in _SERVICES:
             await self.servicer.set(service, _status(self.ready))
+
+
+class _Servicer(health.aio.HealthServicer):  # type: ignore[name-defined, misc]
+    def __init__(self, seen: Health) -> None:
+        super().__init__()
+        self._seen = seen
+
+    async def Check(self, request: health_pb2.HealthCheckRequest, context: Any) -> Any:  # noqa: ANN401, N802
+        if self._seen.details:
+            context.set_trailing_metadata(((DETAILS_KEY, json.dumps(self._seen.details).encode()),))
+        return await super().Check(request, context)
 
 
 async def _answers(part: str, ready: Awaitable[bool]) -> bool:

@@ -63,7 +63,8 @@ def http_app(settings: GatewaySettings, calls: Calls, health: Health, metrics: M
 
     @app.get("/readyz", tags=["operations"], summary="Every part answers; 503 names the one that does not")
     async def readyz() -> JSONResponse:
-        return JSONResponse({"ready": health.ready, "parts": health.parts}, 200 if health.ready else 503)
+        said = {"ready": health.ready, "parts": health.parts, "details": health.details}
+        return JSONResponse(said, 200 if health.ready else 503)
 
     @app.get("/metrics", tags=["operations"], summary="Prometheus metrics")
     async def read_metrics() -> Response:

@@ -39,6 +39,9 @@ _CHANNEL = [
     ("grpc.max_receive_message_length", -1),
 ]
 _QUEUE_TIMEOUT = "Request timeout expired"
+_OPERATIONS = "operations"
+# Of a request for what `recognizer` says of itself: behind a full queue it is asked again, and nothing waits for it.
+_TELL_S = 1.0
 # gRPC's own failures to connect.
 _NAMES_AN_ADDRESS = re.compile(r"\b(ipv4|ipv6|unix|dns):|DNS resolution")
 
@@ -105,6 +108,8 @@ class Recognizer(Recognizes, Protocol):
     async def model_ready(self, model: str) -> bool: ...
 
     async def ready(self) -> bool: ...
+
+    async def image_operations(self) -> str: ...
 
 
 class TritonRecognizer:
@@ -175,6 +180,27 @@ class TritonRecognizer:
             return await self.model_ready(RECOGNIZER) and await self.model_ready(self._detector)
         except GatewayError:
             return False
+
+    async def image_operations(self) -> str:
+        """Where pictures are decoded, resized and cut, and why there, as a sentence. Raises Unavailable,
+        DeadlineExceeded.
+        """
+        # It says so beside any answer, and refuses an empty picture before it has cost anything.
+        call = RecognizerCall(b"", embedder="none")
+        try:
+            result = await self._client.infer(
+                RECOGNIZER,
+                _inputs(call),
+                outputs=[InferRequestedOutput(_OPERATIONS)],
+                timeout=int(_TELL_S * 1e6),
+                client_timeout=_TELL_S,
+                parameters={"detector": self._detector, "embedder": call.embedder},
+            )
+        except InferenceServerException as error:
+            if _code(error) is grpc.StatusCode.INVALID_ARGUMENT:
+                return "image operations: not known, for this recognizer is older than the gateway"
+            raise self._failure(error) from error
+        return str(result.as_numpy(_OPERATIONS)[0, 0].decode())
 
     def _failure(self, error: InferenceServerException) -> GatewayError:
         message = error.message() or ""

@@ -74,6 +74,7 @@ def server_command(settings: TritonSettings, installation: Installation, backend
     return [
         str(installation.server),
         f"--model-repository={settings.model_repository.absolute()}",
+        *([f"--model-config-name={settings.model_config_name}"] if settings.model_config_name else []),
         f"--backend-directory={backends}",
         "--model-control-mode=explicit",
         *(f"--load-model={model}" for model in loadable_models(settings.model_repository)),

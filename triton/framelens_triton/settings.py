@@ -19,6 +19,9 @@ class TritonSettings(BaseSettings):
     )
 
     model_repository: Path = Field(Path("model_repository"), description="Triton model repository")
+    model_config_name: str | None = Field(
+        None, description="NAME: models that have `configs/NAME.pbtxt` take it in place of `config.pbtxt`"
+    )
     work_dir: Path = Field(Path("var/triton"), description="where the backend directory is laid out")
     host: str = Field("127.0.0.1", description="address of all three endpoints; Triton has no authentication")
     grpc_port: int = Field(8001, ge=1, le=65535)

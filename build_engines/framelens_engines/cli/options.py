@@ -25,13 +25,20 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def store_options(command: Command) -> Command:
-    """--repository and --staging; the command gets a `store`."""
+    """--repository, --staging and --model-config-name; the command gets a `store`."""
 
-    def with_store(*, repository: Path, staging: Path | None, **others: object) -> None:
-        command(store=EngineStore(repository, staging), **others)
+    def with_store(*, repository: Path, staging: Path | None, model_config_name: str | None, **others: object) -> None:
+        command(store=EngineStore(repository, staging, model_config_name), **others)
 
     wrapped: Command = functools.wraps(command)(with_store)
     for option in (
+        click.option(
+            "--model-config-name",
+            metavar="NAME",
+            envvar="FRAMELENS_TRITON_MODEL_CONFIG_NAME",
+            show_envvar=True,
+            help="As Triton was started: models are served by configs/NAME.pbtxt where they have it.",
+        ),
         click.option(
             "--staging", type=_FOLDER, help="Where versions are prepared  [default: var/staging beside the repository]"
         ),

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framelens_engines.engine import ENGINE_JSON, EngineRecord, read_record
-from framelens_engines.errors import EngineError, ProbeError
+from framelens_engines.errors import ProbeError
+from framelens_engines.evaluation.plan_engine import open_plan
 from framelens_engines.model_config import Shape, read_shape
 from framelens_engines.probe import run
 from framelens_engines.repository import engine_file
@@ -42,27 +43,18 @@ def version_name(folder: Path) -> str:
 def open_engine(folder: Path, threads: int = ALL_CORES) -> OpenEngine:
     """The engine of a version folder, with the model's config.pbtxt in its parent, on `threads` threads.
 
-    Raises EngineError where it cannot be run on this machine.
+    A plan has no threads: it runs on the GPU. Raises EngineError where it cannot be run on this machine.
     """
     record = read_record(folder / ENGINE_JSON)
     shape = read_shape(folder.parent)
-    max_batch = ModelRepository(folder.parent.parent).engine_input(folder.parent.name).max_batch_size
-    return OpenEngine(folder, record, shape, max(1, max_batch), _open(folder, record, threads))
+    max_batch = max(1, ModelRepository(folder.parent.parent).engine_input(folder.parent.name).max_batch_size)
+    return OpenEngine(folder, record, shape, max_batch, _open(folder, record, threads, max_batch))
 
 
-def onnx_path(folder: Path, record: EngineRecord) -> Path:
-    """The file that ONNX Runtime opens. Raises EngineError where the engine is for something else."""
-    if record.target != "onnxruntime":
-        raise EngineError(
-            f"{version_name(folder)} is an engine for {record.target}, which needs a GPU of compute capability"
-            f" {', '.join(record.gpu_architecture or ('unknown',))}; evaluation runs engines for onnxruntime only: it"
-            " can be neither validated nor compared with here"
-        )
-    return engine_file(folder, record.target)
-
-
-def _open(folder: Path, record: EngineRecord, threads: int) -> Callable[[NDArray[np.uint8]], Answer]:
-    path = onnx_path(folder, record)
+def _open(folder: Path, record: EngineRecord, threads: int, max_batch: int) -> Callable[[NDArray[np.uint8]], Answer]:
+    path = engine_file(folder, record.target)
+    if record.target == "tensorrt":
+        return open_plan(path, max_batch)
     try:
         session: Any = onnx_session(path, threads)
     except Exception as error:  # ONNX Runtime's errors share no base but this

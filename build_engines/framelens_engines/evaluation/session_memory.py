@@ -1,16 +1,23 @@
-"""Resident memory that one loaded engine adds to a process, measured in a fresh one; run as a module there."""
+"""Resident memory that one loaded engine adds to a process, measured in a fresh one; run as a module there.
+
+Of a plan, that of the host; what it takes of the GPU's is not measured.
+"""
 
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from framelens_engines.errors import EngineError
-from framelens_engines.evaluation.engines import ALL_CORES, OpenEngine, onnx_path, version_name
+from framelens_engines.evaluation.engines import ALL_CORES, OpenEngine, version_name
+from framelens_engines.evaluation.plan_engine import open_plan
 from framelens_engines.evaluation.report import Memory
+from framelens_engines.repository import engine_file
 from framelens_triton.onnx_session import onnx_session
 
 _STATUS = Path("/proc/self/status")
@@ -24,7 +31,7 @@ def measure_memory(engine: OpenEngine) -> Memory:
 
     Raises EngineError where that fails.
     """
-    path = onnx_path(engine.folder, engine.record)
+    path = engine_file(engine.folder, engine.record.target)
     arguments = [str(path), str(engine.max_batch), str(engine.shape.height), str(engine.shape.width)]
     command = [sys.executable, "-m", __name__, *arguments]
     try:
@@ -42,13 +49,20 @@ def _resident_mib(field: str) -> float:
     return int(line.split()[1]) * _MIB_PER_KIB
 
 
+def _opened(model: Path, batch: int) -> Callable[[NDArray[np.uint8]], object]:
+    if model.suffix == ".plan":
+        return open_plan(model, batch)
+    session = onnx_session(model, ALL_CORES)
+    return lambda images: session.run(None, {session.get_inputs()[0].name: images})
+
+
 def _main(model: str, batch: str, height: str, width: str) -> None:
     before = _resident_mib("VmRSS")
     _RESET_PEAK.write_text("5")  # proc(5): the peak becomes what is resident now.
-    session = onnx_session(Path(model), ALL_CORES)
+    infer = _opened(Path(model), int(batch))
     load_peak, loaded = _resident_mib("VmHWM"), _resident_mib("VmRSS")
     images = np.zeros((int(batch), int(height), int(width), 3), np.uint8)
-    session.run(None, {session.get_inputs()[0].name: images})
+    infer(images)
     memory = Memory(
         load_peak_mib=load_peak - before,
         loaded_mib=loaded - before,

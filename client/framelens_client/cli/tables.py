@@ -76,6 +76,8 @@ def health_table(address: str, health: Health) -> Table:
     for name in ("gateway", "visual_search", "catalog", "trials"):
         status: ServingStatus = getattr(health, name)
         table.add_row(name.replace("_", " "), Text(status, style="green" if status is ServingStatus.SERVING else "red"))
+    for part, said in health.details.items():
+        table.add_row(printable(part), printable(said))
     return table
 
 

@@ -30,8 +30,8 @@ class TritonPythonModel:
         # The argument is this model's own folder; the engines lie beside it.
         self._engines = BlsEngines()
         models = ModelRepository(Path(args["model_repository"]).parent)
-        operations, said = available_operations(_gpu(args))
-        pb_utils.Logger.log_info(f"{args['model_instance_name']}: {said}")
+        operations, self._operations = available_operations(_gpu(args))
+        pb_utils.Logger.log_info(f"{args['model_instance_name']}: {self._operations}")
         self._recognizer = Recognizer(models, self._engines, operations=operations)
 
     def execute(self, requests: list[Any]) -> list[Any]:
@@ -47,7 +47,7 @@ class TritonPythonModel:
         stages_ms = np.array(list(clock.stages_ms.values()), np.float32)
         at = 0
         for index, batch in pictures.items():
-            responses[index] = _respond(requests[index], flat[at : at + len(batch)], stages_ms)
+            responses[index] = _respond(requests[index], flat[at : at + len(batch)], stages_ms, self._operations)
             at += len(batch)
         return responses
 
@@ -149,10 +149,17 @@ def _asked(parameters: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _respond(request: Any, results: list[Recognition], stages_ms: npt.NDArray[np.float32]) -> Any:  # noqa: ANN401
+def _respond(
+    request: Any,  # noqa: ANN401
+    results: list[Recognition],
+    stages_ms: npt.NDArray[np.float32],
+    operations: str,
+) -> Any:  # noqa: ANN401
     wanted = set(request.requested_output_names())
     tensors = _tensors(results)
     tensors["stages_ms"] = np.tile(stages_ms, (len(results), 1))
+    if "operations" in wanted:
+        tensors["operations"] = np.full((len(results), 1), operations.encode(), np.object_)
     return pb_utils.InferenceResponse(
         [pb_utils.Tensor(name, tensor) for name, tensor in tensors.items() if name in wanted]
     )

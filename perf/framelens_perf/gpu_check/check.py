@@ -10,7 +10,8 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from framelens_perf.gpu_check.engines import EngineFile, GpuEngine, GpuEngines, candidates, chosen
+from framelens_perf.gpu_check.end_to_end import Serving, end_to_end
+from framelens_perf.gpu_check.engines import EngineFile, GpuEngine, GpuEngines, candidates, chosen, fp32_engine
 from framelens_perf.gpu_check.equality import Difference, decoded_here, same_pixels_in, sample_pictures
 from framelens_perf.gpu_check.events import EventTimer
 from framelens_perf.gpu_check.failures import EngineMissing, GpuCheckFailure
@@ -86,6 +87,7 @@ class Check:
                 self._engine_stages[stage] = found
         self._alone()
         self._together()
+        self._steps.run("end to end through Triton", self._end_to_end)
 
     def _alone(self) -> None:
         """Every stage at every batch size."""
@@ -194,6 +196,25 @@ class Check:
             with busy:
                 self._report.pipeline = pipelines.rate(self._frames, BATCH, self._settings.seconds)
         self._report.utilisation_percent = busy.mean_percent()
+
+    def _end_to_end(self) -> None:
+        """With the plans that run here; a model without one is served on the CPU, so that the others are measured."""
+        settings = self._settings
+        serving = Serving(
+            settings.model_repository,
+            settings.pictures,
+            {model: self._servable(stage, model) for stage, model in _ENGINE_STAGES.items()},
+            settings.out / "triton",
+            settings.ordinal,
+            partial(Utilisation, self._report.hardware.pci_address),
+        )
+        end_to_end(serving, self._report.end_to_end, self._steps)
+
+    def _servable(self, stage: str, model: str) -> EngineFile:
+        chosen_stage = self._engine_stages.get(stage)
+        if chosen_stage is not None and chosen_stage.file.path.suffix == ".plan":
+            return chosen_stage.file
+        return fp32_engine(self._settings.model_repository / model)
 
 
 def _needed(value: Value | None, step: str) -> Value:

@@ -15,7 +15,9 @@ NEEDED = (
 )
 # Dense operations of one multiprocessor in one clock, a multiplication and an addition being two: lanes, and tensor
 # cores in TF32 (lanes where there is none), FP16 and INT8. The peaks of NVIDIA's data sheets, divided by
-# multiprocessors and boost clock; of cards of the same capability the faster one's.
+# multiprocessors and boost clock: tests/unit/perf/gpu_check/test_hardware.py has a card of each capability with its
+# source. GeForce cards do half as much in TF32, and in FP16 summed in FP32, so their floors may be too low, never too
+# high. Tensor cores of capability 9.0 and 10.0 run some 7 % under the clock that the driver tells: the same holds.
 _PER_CLOCK: dict[tuple[int, int], tuple[int, int, int, int]] = {
     (7, 5): (128, 128, 1024, 2048),
     (8, 0): (128, 1024, 2048, 4096),
@@ -43,7 +45,7 @@ class Hardware:
 
     @property
     def declared_bytes_per_s(self) -> float:
-        """Two transfers a clock, as the driver counts the clock of every kind of memory."""
+        """Two transfers a clock: CUDA C++ Best Practices Guide, "Theoretical Bandwidth Calculation"."""
         return 2 * self.memory_clock_hz * self.memory_bus_bits / 8
 
     def peaks(self, copied_bytes_per_s: float) -> Peaks:

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from framelens_perf.gpu_check.end_to_end import EndToEnd
 from framelens_perf.gpu_check.engines import Choice
 from framelens_perf.gpu_check.equality import Difference
 from framelens_perf.gpu_check.floors import Peaks
@@ -14,8 +15,8 @@ from framelens_perf.gpu_check.targets import Target
 from framelens_perf.machine import machine
 
 NOT_MEASURED = (
-    "end to end through Triton: give the models of model_repository their GPU configuration (docs/gpu.md), publish the"
-    " plans, `make serve`, and run `.venv/server/bin/framelens-perf analyze` beside it",
+    "NVIDIA's Triton with its native backends, and the gateway with a GPU index: run the containers"
+    " (docs/containers.md), and `.venv/server/bin/framelens-perf analyze --triton HOST:PORT` beside them",
 )
 
 
@@ -64,6 +65,7 @@ class Report:
     wholes: list[Whole] = field(default_factory=list)
     pipeline: PipelineRate | None = None
     utilisation_percent: float | None = None
+    end_to_end: EndToEnd = field(default_factory=EndToEnd)
     targets: list[Target] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
@@ -89,6 +91,7 @@ class Report:
             "recognizer": [whole.to_json() for whole in self.wholes],
             "pipeline": self.pipeline and self.pipeline.to_json(),
             "utilisation_percent": self.utilisation_percent,
+            "end_to_end": self.end_to_end.to_json(),
             "targets": [target.to_json() for target in self.targets],
             "failures": [failure.to_json() for failure in self.failures],
             "not_measured": list(NOT_MEASURED),

@@ -23,15 +23,15 @@ class Steps:
     """Tells each step as it begins, by `say`."""
 
     def __init__(self, say: Say) -> None:
-        self._say = say
+        self.say = say
         self.failures: list[Failure] = []
 
     def run(self, name: str, work: Callable[[], Result]) -> Result | None:
         """What the step comes to; None where it failed, whatever it was."""
-        self._say(name)
+        self.say(name)
         try:
             return work()
         except Exception as error:
             self.failures.append(Failure(name, f"{type(error).__name__}: {error}", traceback.format_exc()))
-            self._say(f"  failed: {type(error).__name__}: {error}")
+            self.say(f"  failed: {type(error).__name__}: {error}")
             return None

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from framelens_perf.gpu_check.end_to_end import EndToEnd, ThroughTriton
 from framelens_perf.gpu_check.equality import Difference
 from framelens_perf.gpu_check.report import NOT_MEASURED, Report, Whole
 from framelens_perf.gpu_check.stages import Measured
@@ -26,6 +27,8 @@ def summary(report: Report) -> str:
         "## recognizer",
         _wholes(report.wholes),
         _pipeline(report),
+        "## Through Triton",
+        end_to_end_page(report.end_to_end),
         "## The same as on the CPU",
         _differences(report.differences),
         "## Not measured",
@@ -83,6 +86,25 @@ def _pipeline(report: Report) -> str:
         f"{rate.instances} instances in processes of their own, batches of {rate.batch}: {rate.frames_per_s:.0f}"
         f" frames/s, p99 {rate.p99_batch_ms:.2f} ms a batch, {used}."
     )
+
+
+def end_to_end_page(found: EndToEnd) -> str:
+    return f"{_bullets([f'{model}: {served}' for model, served in found.served.items()])}\n\n{_points(found.points)}"
+
+
+def _points(points: Sequence[ThroughTriton]) -> str:
+    head = ("model", "at once", "answers/s", "p50 ms", "p99 ms", "queue ms", "GPU utilisation")
+    return _table(head, [_point(point) for point in points])
+
+
+def _point(point: ThroughTriton) -> Sequence[str]:
+    figures = point.figures
+    measured = [point.said, "", "", ""]
+    if figures is not None:
+        latencies = (figures.p50_ms, figures.p99_ms, figures.queue_ms)
+        measured = [f"{figures.throughput:.0f}", *(f"{value:.1f}" for value in latencies)]
+    busy = "not measured" if point.utilisation_percent is None else f"{point.utilisation_percent:.0f} %"
+    return (point.model, f"{point.callers}", *measured, busy)
 
 
 def _differences(differences: Sequence[Difference]) -> str:

@@ -9,6 +9,8 @@ from framelens_perf.gpu_check.failures import GpuCheckFailure
 
 _LIBRARY = "libnvidia-ml.so.1"
 _INTERVAL_S = 0.2
+# So many samples are the steady part of a load, between the start of what makes it and its end.
+_STEADY = 10
 
 
 class _Rates(ctypes.Structure):
@@ -46,11 +48,21 @@ class Utilisation:
 
     def mean_percent(self) -> float:
         """Raises GpuCheckFailure where a sample failed, or there is none."""
+        samples = self._taken()
+        return sum(samples) / len(samples)
+
+    def busiest_percent(self) -> float:
+        """The highest mean of two seconds. Raises GpuCheckFailure as `mean_percent`."""
+        samples = self._taken()
+        width = min(_STEADY, len(samples))
+        return max(sum(samples[at : at + width]) / width for at in range(len(samples) - width + 1))
+
+    def _taken(self) -> list[int]:
         if self._failure is not None:
             raise self._failure
         if not self._samples:
             raise GpuCheckFailure("no sample of the GPU's utilisation was taken; measure for longer")
-        return sum(self._samples) / len(self._samples)
+        return self._samples
 
     def _run(self) -> None:
         while not self._stopped.wait(_INTERVAL_S):

@@ -6,7 +6,14 @@ import pytest
 
 from framelens_engines.coco import LABELS
 from framelens_engines.errors import RepositoryError
-from framelens_engines.model_config import DetectorShape, EmbedderShape, Shape, differences, render
+from framelens_engines.model_config import (
+    DetectorShape,
+    EmbedderShape,
+    Shape,
+    differences,
+    expect_backend,
+    render,
+)
 from framelens_engines.repository import CONFIG, LABELS_FILE
 from framelens_triton.images.resize import Fit
 
@@ -60,3 +67,36 @@ def test_an_unreadable_configuration_is_named(tmp_path: Path, text: str | None) 
         (tmp_path / CONFIG).write_text(text)
     with pytest.raises(RepositoryError, match=r"config\.pbtxt cannot be read"):
         differences(tmp_path, DETECTOR)
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> Path:
+    """A model whose ONNX engines are served by config.pbtxt, and plans by configs/tensorrt.pbtxt."""
+    text = render(tmp_path.name, DETECTOR)
+    (tmp_path / CONFIG).write_text(text)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "tensorrt.pbtxt").write_text(text.replace('"onnxruntime"', '"tensorrt"'))
+    return tmp_path
+
+
+def test_the_configuration_that_triton_takes_says_which_engines_run(both: Path) -> None:
+    expect_backend(both, "onnxruntime")
+    expect_backend(both, "tensorrt", "tensorrt")
+    # A model that has none of that name is served by config.pbtxt.
+    expect_backend(both, "onnxruntime", "gpu")
+    with pytest.raises(
+        RepositoryError, match=r"backend tensorrt \(configs/tensorrt\.pbtxt\), which does not run engin"
+    ):
+        expect_backend(both, "onnxruntime", "tensorrt")
+
+
+def test_a_configuration_that_would_do_is_named(both: Path) -> None:
+    with pytest.raises(RepositoryError, match=r"\(config\.pbtxt\).*started with it, say --model-config-name tensorrt"):
+        expect_backend(both, "tensorrt")
+    (both / "configs" / "tensorrt.pbtxt").unlink()
+    with pytest.raises(RepositoryError, match="does not run engines for tensorrt$"):
+        expect_backend(both, "tensorrt")
+
+
+def test_a_model_that_is_not_there_yet_takes_any_engine(tmp_path: Path) -> None:
+    expect_backend(tmp_path / "new", "tensorrt")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from framelens_engines import candidate_model, repository, store
-from framelens_engines.candidate_model import load_candidate
+from framelens_engines.candidate_model import drop_candidate, load_candidate
 from framelens_engines.engine import Recipe, Source, new_record
 from framelens_engines.errors import RepositoryError, ServerError, SwapError
 from framelens_engines.housekeeping import State, collect_garbage, retire, state_of
@@ -301,6 +301,41 @@ def test_a_candidate_stands_beside_and_is_replaced(store: EngineStore, server: S
     config = (server.root / "embedder_x__candidate" / "config.pbtxt").read_text()
     assert 'name: "embedder_x__candidate"' in config
     assert state_of(store, second) is State.CANDIDATE
+
+
+def test_a_candidate_is_served_as_its_model_is(store: EngineStore, server: Server) -> None:
+    configs = server.root / MODEL / "configs"
+    configs.mkdir()
+    own = (server.root / MODEL / "config.pbtxt").read_text()
+    (configs / "gpu.pbtxt").write_text(own.replace("KIND_CPU", "KIND_GPU"))
+    for config_name, kind in (("gpu", "KIND_GPU"), ("other", "KIND_CPU"), (None, "KIND_CPU")):
+        engines = EngineStore(store.published.root, store.staged.root, config_name)
+        version = stage(engines, "int8")
+        load_candidate(engines, version, [server], QUIET)
+        config = (server.root / "embedder_x__candidate" / "config.pbtxt").read_text()
+        assert 'name: "embedder_x__candidate"' in config
+        assert kind in config
+        assert not (server.root / "embedder_x__candidate" / "configs").exists()
+        drop_candidate(engines, MODEL, [server])
+
+
+def test_a_version_that_the_models_backend_does_not_run_is_refused(
+    store: EngineStore, server: Server, swap: Swap
+) -> None:
+    version = stage(store, "int8")
+    configs = server.root / MODEL / "configs"
+    configs.mkdir()
+    own = (server.root / MODEL / "config.pbtxt").read_text()
+    (configs / "tensorrt.pbtxt").write_text(own.replace('"onnxruntime"', '"tensorrt"'))
+    named = EngineStore(store.published.root, store.staged.root, "tensorrt")
+    with pytest.raises(
+        RepositoryError, match=r"backend tensorrt \(configs/tensorrt.pbtxt\), which does not run engines"
+    ):
+        Swap(named, [server], QUIET).publish(version.name)
+    assert swap.publish(version.name).version == server.serving(MODEL)
+    with pytest.raises(RepositoryError, match="which does not run engines for onnxruntime"):
+        Swap(named, [server], QUIET).rollback(MODEL)
+    assert server.serving(MODEL) == version.version
 
 
 def test_nothing_that_is_needed_is_retired_or_collected(store: EngineStore, server: Server, swap: Swap) -> None:

@@ -1,6 +1,7 @@
 # ruff: noqa: S106 (fakes come as fixtures, which have no importable type; tokens are no secrets)
 """A gateway in this process: a real gRPC server whose answers and failures a test decides."""
 
+import json
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -122,6 +123,7 @@ class FakeGateway(
     failures: deque[Failure] = field(default_factory=deque)
     products: dict[str, pb.ProductUpsert] = field(default_factory=dict)
     health: dict[str, int] = field(default_factory=dict)
+    details: dict[str, str] = field(default_factory=dict)
     # Errors of single products, and a hook that runs before an upsert is stored.
     row_errors: dict[str, list[pb.RowError]] = field(default_factory=dict)
     before_upsert: Callable[[pb.UpsertProductsRequest, grpc.ServicerContext], None] = lambda *_: None
@@ -188,6 +190,8 @@ class FakeGateway(
 
     def Check(self, request: health_pb2.HealthCheckRequest, context: grpc.ServicerContext) -> Any:
         self._meet("Check", request, context)
+        if self.details:
+            context.set_trailing_metadata((("framelens-details-bin", json.dumps(self.details).encode()),))
         serving = health_pb2.HealthCheckResponse.SERVING
         return health_pb2.HealthCheckResponse(status=self.health.get(request.service, serving))
 

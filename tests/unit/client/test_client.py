@@ -211,6 +211,9 @@ def test_no_token_no_header(gateway: Any, connect: Callable[..., Any]) -> None:
 def test_health(gateway: Any, connect: Callable[..., Any]) -> None:
     client = connect()
     assert client.health().ready
+    assert client.health().details == {}
+    gateway.details = {"triton": "image operations: CPU, because of ä"}
+    assert client.health().details == gateway.details
     gateway.health["framelens.v1.Catalog"] = 2
     health = client.health()
     assert not health.ready

@@ -18,6 +18,7 @@ from docker_image import DOCKER, Image
 
 from framelens_gateway.settings import GatewaySettings
 
+MODEL_CONFIG = "FRAMELENS_TRITON_MODEL_CONFIG_NAME"
 PARTS = {"gateway", "triton", "milvus", "etcd", "minio", "prometheus", "grafana"}
 OURS = {"gateway": Image(DOCKER / "gateway.Dockerfile"), "triton": Image(DOCKER / "triton.Dockerfile")}
 
@@ -197,11 +198,11 @@ def test_without_gpu_nothing_else_differs(gpu: dict[str, Any], cpu: dict[str, An
     cpu = copy.deepcopy(cpu)
     milvus, gateway = cpu["services"]["milvus"], cpu["services"]["gateway"]
     assert f"{milvus['image']}-gpu" == gpu["services"]["milvus"]["image"]
-    assert not cpu["services"]["triton"].get("command")
-    assert gpu["services"]["triton"]["command"] == ["--model-config-name=gpu"]
+    triton, with_gpu = (each["services"]["triton"]["environment"] for each in (cpu, gpu))
+    assert (triton[MODEL_CONFIG], with_gpu[MODEL_CONFIG]) == ("", "gpu")
     milvus["image"] = gpu["services"]["milvus"]["image"]
     gateway["environment"]["FRAMELENS_INDEX_TYPE"] = gpu["services"]["gateway"]["environment"]["FRAMELENS_INDEX_TYPE"]
-    cpu["services"]["triton"]["command"] = gpu["services"]["triton"]["command"]
+    triton[MODEL_CONFIG] = with_gpu[MODEL_CONFIG]
     for name in ("triton", "milvus"):
         cpu["services"][name]["deploy"] = gpu["services"][name]["deploy"]
     assert cpu == gpu

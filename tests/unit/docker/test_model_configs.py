@@ -26,6 +26,9 @@ def test_only_backend_and_place_differ(path: Path) -> None:
     variant, original = parsed(path), parsed(REPOSITORY / path.parents[1].name / "config.pbtxt")
     assert variant.backend == BACKEND_OF[path.stem]
     assert [group.kind for group in variant.instance_group] == [model_config_pb2.ModelInstanceGroup.KIND_GPU]
+    # Of the Python backend, which is what the embedded Triton runs plans by.
+    kept_on_gpu = variant.parameters.pop("FORCE_CPU_ONLY_INPUT_TENSORS", None)
+    assert (kept_on_gpu is not None and kept_on_gpu.string_value == "no") is (variant.backend == "tensorrt")
     for config in (variant, original):
         config.ClearField("backend")
         config.ClearField("instance_group")

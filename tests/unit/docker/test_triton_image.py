@@ -48,10 +48,12 @@ def test_the_recognizer_finds_all_that_it_imports(installation: Installation) ->
 
 
 def test_it_serves_as_the_embedded_server_does(installation: Installation, repository: Path) -> None:
-    line = command(installation, repository, "--model-config-name=gpu", FRAMELENS_TRITON_OTLP_ENDPOINT="http://c:4318")
+    chosen = {"FRAMELENS_TRITON_MODEL_CONFIG_NAME": "gpu", "FRAMELENS_TRITON_OTLP_ENDPOINT": "http://c:4318"}
+    line = command(installation, repository, "--log-info=false", **chosen)
     assert line[0] == "/opt/tritonserver/bin/tritonserver"
-    assert line[-1] == "--model-config-name=gpu"
+    assert line[-1] == "--log-info=false"
     assert {
+        "--model-config-name=gpu",
         f"--model-repository={repository}",
         "--backend-directory=/opt/tritonserver/backends",
         "--model-control-mode=explicit",
@@ -64,9 +66,12 @@ def test_it_serves_as_the_embedded_server_does(installation: Installation, repos
     assert "--load-model=embedder_new" not in line, "a model without a version would keep the server from starting"
 
 
-def test_no_collector_no_traces(installation: Installation, repository: Path) -> None:
-    line = command(installation, repository, FRAMELENS_TRITON_OTLP_ENDPOINT="")
-    assert [flag for flag in line if flag.startswith("--trace")] == []
+def test_no_collector_no_traces_and_no_name_no_other_configuration(
+    installation: Installation, repository: Path
+) -> None:
+    empty = {"FRAMELENS_TRITON_MODEL_CONFIG_NAME": "", "FRAMELENS_TRITON_OTLP_ENDPOINT": ""}
+    line = command(installation, repository, **empty)
+    assert [flag for flag in line if flag.startswith(("--trace", "--model-config"))] == []
 
 
 def test_a_repository_without_engines_is_named(installation: Installation, tmp_path: Path) -> None:

@@ -192,6 +192,8 @@ class FakeRecognizer:
     # By embedder.
     failures: dict[str, Exception] = field(default_factory=dict)
     models: set[str] = field(default_factory=lambda: {"recognizer", "detector", SPACE})
+    operations: str = "image operations: CPU, because this is a test"
+    operations_error: Exception | None = None
     running: int = 0
     most_running: int = 0
 
@@ -230,6 +232,12 @@ class FakeRecognizer:
 
     async def ready(self) -> bool:
         return self.is_ready
+
+    async def image_operations(self) -> str:
+        await asyncio.sleep(0)
+        if self.operations_error is not None:
+            raise self.operations_error
+        return self.operations
 
 
 def free_port() -> int:

@@ -1,6 +1,7 @@
 """What the parts say reaches gRPC health, readiness and metrics."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,9 @@ import pytest
 from gateway_fakes import SPACE, FakeIndex, FakeRecognizer
 from grpc_health.v1 import health_pb2
 
+from framelens_client.reasons import Reason
 from framelens_gateway import health as health_module
+from framelens_gateway.errors import DeadlineExceeded, Unavailable
 from framelens_gateway.health import Health
 from framelens_gateway.metrics import Metrics
 
@@ -16,9 +19,25 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
+class Context:
+    """Of one Check."""
+
+    def __init__(self) -> None:
+        self.trailers: dict[str, bytes] = {}
+
+    def set_trailing_metadata(self, metadata: tuple[tuple[str, bytes], ...]) -> None:
+        self.trailers.update(metadata)
+
+
 async def status(health: Health, service: str) -> int:
-    answer = await health.servicer.Check(health_pb2.HealthCheckRequest(service=service), None)
+    answer = await health.servicer.Check(health_pb2.HealthCheckRequest(service=service), Context())
     return int(answer.status)
+
+
+async def details(health: Health) -> dict[str, str] | None:
+    context = Context()
+    await health.servicer.Check(health_pb2.HealthCheckRequest(service=""), context)
+    return json.loads(context.trailers["framelens-details-bin"]) if context.trailers else None
 
 
 async def test_follows_its_parts(
@@ -100,3 +119,33 @@ async def test_a_part_that_does_not_say_how_it_is_is_not_ready(
     index.fail("ready", gate=asyncio.Event())
     await health._look()
     assert health.parts == {"triton": True, "milvus": False, "space": True}
+
+
+async def test_what_triton_says_of_itself_is_asked_once_and_forgotten_when_it_is_away(
+    health: Health, recognizer: FakeRecognizer
+) -> None:
+    assert await details(health) is None
+    await health._look()
+    said = {"triton": "image operations: CPU, because this is a test"}
+    assert health.details == await details(health) == said
+    recognizer.operations = "image operations: GPU 0"
+    await health._look()
+    assert health.details == said, "it was asked again"
+    recognizer.is_ready = False
+    await health._look()
+    assert health.details == {}
+    recognizer.is_ready = True
+    await health._look()
+    assert health.details == {"triton": "image operations: GPU 0"}
+
+
+@pytest.mark.parametrize("error", [Unavailable(Reason.TRITON_UNAVAILABLE, "no"), DeadlineExceeded("recognition")])
+async def test_a_triton_too_busy_to_say_it_is_ready_and_asked_at_the_next_look(
+    health: Health, recognizer: FakeRecognizer, error: Exception
+) -> None:
+    recognizer.operations_error = error
+    await health._look()
+    assert (health.ready, health.details) == (True, {})
+    recognizer.operations_error = None
+    await health._look()
+    assert health.details == {"triton": recognizer.operations}

@@ -483,7 +483,8 @@ async def test_readiness_names_the_part_that_is_away(
 ) -> None:
     assert (await http.get("/healthz")).json() == {"status": "ok"}
     await health._look()
-    assert (await http.get("/readyz")).status_code == 200
+    ready = await http.get("/readyz")
+    assert (ready.status_code, ready.json()["details"]) == (200, {"triton": recognizer.operations})
     recognizer.is_ready = False
     await health._look()
     answer = await http.get("/readyz")

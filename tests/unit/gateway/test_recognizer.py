@@ -121,6 +121,25 @@ async def test_regions_and_crops_are_asked_for(triton: Triton, soon: Deadline) -
     assert list(fake.requests[0].inputs[1].shape) == [1, 1, 4]
 
 
+async def test_where_image_operations_work_is_asked_without_a_picture(triton: Triton) -> None:
+    fake, recognizer = triton
+    fake.outputs = {"operations": np.array([[b"image operations: CPU, because \xc3\xa4"]], object)}
+    assert await recognizer.image_operations() == "image operations: CPU, because ä"
+    (request,) = fake.requests
+    assert request.raw_input_contents == [b"\0" * 4], "an empty string"
+    assert [output.name for output in request.outputs] == ["operations"]
+    assert request.parameters["timeout"].int64_param == 1_000_000
+
+
+async def test_a_recognizer_of_before_cannot_say_where_its_operations_work(triton: Triton) -> None:
+    fake, recognizer = triton
+    fake.abort = (grpc.StatusCode.INVALID_ARGUMENT, "unexpected inference output 'operations' for model 'recognizer'")
+    assert "older than the gateway" in await recognizer.image_operations()
+    fake.abort = (grpc.StatusCode.UNAVAILABLE, "no")
+    with pytest.raises(Unavailable):
+        await recognizer.image_operations()
+
+
 async def test_an_answer_may_be_larger_than_grpc_lets_it_be(triton: Triton, soon: Deadline) -> None:
     fake, recognizer = triton
     fake.outputs = answer(crops=np.array([[b"x" * 5_000_000, b""]], object))

@@ -16,6 +16,14 @@ def test_every_endpoint_is_on_loopback_and_models_change_only_when_told(tmp_path
     assert "--model-control-mode=explicit" in command
 
 
+def test_models_take_the_configuration_that_is_named(tmp_path: Path) -> None:
+    def command(*arguments: str) -> list[str]:
+        return server_command(TritonSettings(_cli_parse_args=[*arguments]), Installation.find(), tmp_path)
+
+    assert not any("--model-config-name" in flag for flag in (*command(), *command("--model-config-name=")))
+    assert "--model-config-name=tensorrt" in command("--model-config-name=tensorrt")
+
+
 def test_the_stub_meets_this_environment_first(tmp_path: Path) -> None:
     environment = server_environment(Installation.find(), libpython_directory())
     assert environment["PATH"].split(":")[0] == str(Path(sys.executable).parent)

@@ -173,6 +173,9 @@ def test_status(gateway: Any, command: Callable[..., Any]) -> None:
     assert done.exit_code == 0, done.output
     assert gateway.address in done.stdout
     assert done.stdout.count(" SERVING") == 4
+    gateway.details = {"triton": "image operations: CPU"}
+    assert "triton         image operations: CPU\n" in command("status").stdout
+    gateway.details = {}
     gateway.health = {"framelens.v1.VisualSearch": 2, "framelens.v1.Trials": 2}
     done = command("status")
     assert done.exit_code == 1

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from framelens_perf.analyzer.results import Figures
+from framelens_perf.gpu_check.end_to_end import EndToEnd, ThroughTriton
 from framelens_perf.gpu_check.engines import Choice
 from framelens_perf.gpu_check.equality import EXACT, Difference
 from framelens_perf.gpu_check.pipeline import PipelineRate, Rate, summed
@@ -37,6 +39,13 @@ def passing() -> Report:
     report.stages = list(found.values())
     report.wholes = [Whole(8, 14, found, rate)]
     report.pipeline, report.utilisation_percent = rate, 87.0
+    figures = Figures(300, 450.0, 10.0, 12.0, 14.0, 20.5, 1.0, 0.1, 8.0, 0.1)
+    served = {"recognizer": "image operations: GPU 0", "detector": "model.plan by tensorrt on GPU 0"}
+    points = [
+        ThroughTriton("recognizer", 8, figures, "", {"detector": "1"}, 71.0),
+        ThroughTriton("detector", 8, None, "unstable, 3 times (no)", {}, None),
+    ]
+    report.end_to_end = EndToEnd(served, points)
     report.targets = [decode_bound(found), throughput_kept(found, rate)]
     return report
 
@@ -104,6 +113,9 @@ def test_report_and_page_say_what_was_measured_and_what_was_not(tmp_path: Path) 
     report = json.loads((tmp_path / "gpu" / "report.json").read_text())
     assert report["passed"] is True
     assert report["recognizer"][0]["objects"] == 14
+    first, second = report["end_to_end"]["points"]
+    assert (first["per_second"], first["p99_ms"], first["utilisation_percent"]) == (450.0, 20.5, 71.0)
+    assert (second["per_second"], second["said"]) == (None, "unstable, 3 times (no)")
     assert report["stages"][0] | {"per_second": 1000, "share_of_floor": 0.25} == report["stages"][0]
     page = (tmp_path / "gpu" / "summary.md").read_text()
     assert page.startswith("# gpu-check: passed")
@@ -111,7 +123,10 @@ def test_report_and_page_say_what_was_measured_and_what_was_not(tmp_path: Path) 
         "PlanError: no",
         "| decode | 8 | 5.000 | 8.000 | 1000 |",
         "GPU utilisation 87 %",
-        "end to end through",
+        "- detector: model.plan by tensorrt on GPU 0",
+        "| recognizer | 8 | 450 | 10.0 | 20.5 | 1.0 | 71 % |",
+        "| detector | 8 | unstable, 3 times (no) |  |  |  | not measured |",
+        "NVIDIA's Triton with its native backends",
     ):
         assert part in page
 

@@ -162,6 +162,19 @@ def test_each_batch_runs_in_its_bucket(model: Any, driver: HostDriver, rows: int
     assert f"graph {graph}" in driver.calls
 
 
+def test_the_code_of_a_version_compatible_plan_may_run_and_of_no_other(
+    backend: ModuleType, trt: FakeTensorrt, repository: Path
+) -> None:
+    (repository / "4" / "model.plan").write_text(json.dumps({"profiles": [(1, 8, 32)], "carries_runtime": True}))
+    with pytest.raises(backend.pb_utils.TritonModelException, match="cannot be loaded"):
+        backend.TritonPythonModel().initialize(arguments(repository))
+    record = RECORD | {"optimisation": {"version_compatible": True}}
+    (repository / "4" / "engine.json").write_text(json.dumps(record))
+    instance = backend.TritonPythonModel()
+    instance.initialize(arguments(repository))
+    assert answers(instance.execute([on_host((1, 2))]))[0]["doubled"] == [[2, 4]]
+
+
 def test_what_a_larger_batch_left_behind_is_never_seen(model: Any) -> None:
     model.execute([on_host(*[(9, 9)] * 8)])
     assert answers(model.execute([on_host((1, 1), (2, 2))]))[0]["doubled"] == [[2, 2], [4, 4]]

@@ -116,12 +116,18 @@ class FakeTensorrt(ModuleType):
             pass
 
     def Runtime(self, logger: object) -> SimpleNamespace:
-        return SimpleNamespace(deserialize_cuda_engine=self._deserialised)
+        runtime = SimpleNamespace(engine_host_code_allowed=False)
+        runtime.deserialize_cuda_engine = lambda plan: self._deserialised(plan, runtime.engine_host_code_allowed)
+        return runtime
 
-    def _deserialised(self, plan: bytes) -> Engine | None:
+    def _deserialised(self, plan: bytes, host_code_allowed: bool) -> Engine | None:
+        """A plan that carries its runtime is refused unless its code may run."""
         if not plan.startswith(b"{"):
             return None
-        self.engines.append(Engine(self.driver, json.loads(plan)))
+        described = json.loads(plan)
+        if described.get("carries_runtime") and not host_code_allowed:
+            return None
+        self.engines.append(Engine(self.driver, described))
         return self.engines[-1]
 
     @staticmethod
