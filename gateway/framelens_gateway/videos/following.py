@@ -62,7 +62,7 @@ class Follower:
     async def _take(self, look: Look, recognition: "asyncio.Future[Sequence[FoundObject]]") -> Step:
         found = await recognition
         over = self._tracker.look(
-            look.at_s, [Detection(each.label, each.score, each.box, each.embedding) for each in found], cut=look.cut
+            look.at_s, [Detection(each.label, each.score, each.box) for each in found], cut=look.cut
         )
         followed = self._with_frames(over)
         self._best_frames[look.at_s] = look.jpeg

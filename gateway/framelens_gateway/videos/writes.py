@@ -1,7 +1,7 @@
 """Writes what was followed in a video: a row for each track in every collection that is live or can become it.
 
-One indexing of a video stands beside the one before until it is whole: then its record takes the other's place, and
-only then the other's rows and crops go. What a killed gateway leaves behind goes with the next indexing of that video.
+The rows of one indexing of a video stand beside those of the one before until it is whole; then the others go, and its
+record takes the place of theirs. What a killed gateway leaves behind goes with the next indexing of that video.
 """
 
 import logging
@@ -83,8 +83,9 @@ class VideoWrites:
         await self._reach_new_collections(indexing)
         stored.tracks.extend(sorted(indexing.tracks, key=lambda track: track.sightings[0].at_s))
         before = await self._store.read(indexing.video.id)
-        await self._store.save(stored)
         await self._delete_rows(indexing, f"indexing != {quoted(indexing.id)}")
+        # Last, because whoever reads it takes the rest for done.
+        await self._store.save(stored)
         if before is not None:
             await self._crops.delete({track.picture_id for track in before.tracks} - indexing.pictures)
         return stored

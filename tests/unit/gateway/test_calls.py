@@ -45,6 +45,7 @@ class Work:
         return pb.RecognizeResponse()
 
     search_region = upsert = delete = get = list_products = start = stop = recognize
+    moments = batch_moments = list_videos = recognize
 
 
 @pytest.fixture
