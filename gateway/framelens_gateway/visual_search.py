@@ -16,7 +16,6 @@ from framelens_gateway.merging import SearchMerger
 from framelens_gateway.pages import page_token, position_of
 from framelens_gateway.ranking import Ranking, Wanted, score
 from framelens_gateway.recognizer import (
-    STAGES,
     WHOLE_PICTURE,
     FoundObject,
     Recognition,
@@ -245,7 +244,7 @@ def _of_moments(in_view: InView, embedded: Sequence[Recognition]) -> Recognition
             for stored, each in zip(in_view.objects, embedded, strict=True)
         ],
         engines={model: version for each in embedded for model, version in each.engines.items()},
-        stages_ms={stage: max(each.stages_ms[stage] for each in embedded) for stage in STAGES} if embedded else {},
+        stages_ms={stage: max(each.stages_ms[stage] for each in embedded) for stage in embedded[0].stages_ms},
         width=in_view.width,
         height=in_view.height,
     )

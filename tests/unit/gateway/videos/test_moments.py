@@ -12,7 +12,12 @@ LARGE = (0.3, 0.3, 0.7, 0.8)
 
 
 def track(
-    start_s: float, end_s: float, label: str = "cup", score: float = 0.9, box: tuple[float, ...] = LARGE, number: int = 0
+    start_s: float,
+    end_s: float,
+    label: str = "cup",
+    score: float = 0.9,
+    box: tuple[float, ...] = LARGE,
+    number: int = 0,
 ) -> pb.Track:
     place = pb.Box(x_min=box[0], y_min=box[1], x_max=box[2], y_max=box[3])
     return pb.Track(

@@ -17,7 +17,9 @@ def named(video_id: str, *tracks: pb.Track, account: str = "a") -> pb.StoredVide
     return stored
 
 
-@pytest.mark.parametrize("video_id", ["v", "..", ".", "a/b", "../../etc", 'x" or 1', "视频" * 13, "%2E", "a" * 80, "."*80])
+@pytest.mark.parametrize(
+    "video_id", ["v", "..", ".", "a/b", "../../etc", 'x" or 1', "视频" * 13, "%2E", "a" * 80, "." * 80]
+)
 async def test_any_id_is_a_file_of_its_own(video_store: VideoStore, tmp_path: Path, video_id: str) -> None:
     await video_store.save(named(video_id, track(1, 5)))
     assert (await video_store.read(video_id)) == named(video_id, track(1, 5))

@@ -254,5 +254,3 @@ async def test_lists_and_reads_many(videos: Videos, clip: bytes, soon: Deadline)
     for wrong in ([], ["v"] + [str(n) for n in range(100)], [""]):
         with pytest.raises(InvalidRequest):
             await videos.batch_moments(pb.BatchGetMomentsRequest(video_ids=wrong), soon)
-
-
