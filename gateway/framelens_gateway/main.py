@@ -134,7 +134,7 @@ def _calls(
     candidates = Candidates(servings, index, recognizer, settings.detector)
     trials = Trials(live, search_with(servings), candidates, search_with, limits, metrics.trials)
     crops = CropStore(settings.crops_dir)
-    writes = CatalogWrites(recognizer, aliases, seen, crops, flusher, settings.max_picture_bytes)
+    writes = CatalogWrites(recognizer, aliases, seen, crops, flusher, settings.max_picture_bytes, settings.detector)
     return Calls(settings, TriedSearch(trials), Catalog(aliases, index, writes), trials, admission, metrics)
 
 
