@@ -17,11 +17,13 @@ from framelens_client.results import (
     Deletion,
     Filter,
     ProductPage,
+    ProductUpdate,
     ProductUpsert,
     Recognition,
     RegionSearch,
     StoredProduct,
     Upsert,
+    UpsertResult,
 )
 from framelens_client.settings import Connection, Retries, Timeouts
 from framelens_client.trials import Bounds, Trial
@@ -104,6 +106,12 @@ class AsyncClient:
     async def upsert_products(self, products: Iterable[ProductUpsert], *, timeout_s: float | None = None) -> Upsert:
         """Adds or replaces 1 to 64 products; the answer says for each whether it is stored."""
         return await self._send(self._calls.upsert_products(tuple(products)), timeout_s)
+
+    async def update_products(
+        self, updates: Iterable[ProductUpdate], *, timeout_s: float | None = None
+    ) -> tuple[UpsertResult, ...]:
+        """Changes 1 to 1000 stored products without their pictures; one result for each, in their order."""
+        return await self._send(self._calls.update_products(tuple(updates)), timeout_s)
 
     async def delete_products(self, ids: Iterable[str], *, timeout_s: float | None = None) -> Deletion:
         """Deletes 1 to 1000 products."""

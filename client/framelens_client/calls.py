@@ -106,6 +106,12 @@ class Calls:
         return Call(_CATALOG + "UpsertProducts", request, answer, messages.upsert, timeout_s, self.retries)
 
     @_sendable()
+    def update_products(self, updates: Sequence[results.ProductUpdate]) -> Call[tuple[results.UpsertResult, ...]]:
+        request = pb.UpdateProductsRequest(updates=map(messages.update_message, updates))
+        answer, timeout_s = pb.UpdateProductsResponse, self.timeouts.write_s
+        return Call(_CATALOG + "UpdateProducts", request, answer, messages.update_results, timeout_s, self.retries)
+
+    @_sendable()
     def delete_products(self, ids: Sequence[str]) -> Call[results.Deletion]:
         request = pb.DeleteProductsRequest(ids=ids)
         answer, timeout_s = pb.DeleteProductsResponse, self.timeouts.write_s

@@ -16,11 +16,13 @@ from framelens_client.results import (
     Deletion,
     Filter,
     ProductPage,
+    ProductUpdate,
     ProductUpsert,
     Recognition,
     RegionSearch,
     StoredProduct,
     Upsert,
+    UpsertResult,
 )
 from framelens_client.settings import Connection, Retries, Timeouts
 from framelens_client.trials import Bounds, Trial
@@ -103,6 +105,12 @@ class Client:
     def upsert_products(self, products: Iterable[ProductUpsert], *, timeout_s: float | None = None) -> Upsert:
         """Adds or replaces 1 to 64 products; the answer says for each whether it is stored."""
         return self._send(self._calls.upsert_products(tuple(products)), timeout_s)
+
+    def update_products(
+        self, updates: Iterable[ProductUpdate], *, timeout_s: float | None = None
+    ) -> tuple[UpsertResult, ...]:
+        """Changes 1 to 1000 stored products without their pictures; one result for each, in their order."""
+        return self._send(self._calls.update_products(tuple(updates)), timeout_s)
 
     def delete_products(self, ids: Iterable[str], *, timeout_s: float | None = None) -> Deletion:
         """Deletes 1 to 1000 products."""

@@ -13,6 +13,8 @@ from framelens_client.v1 import framelens_pb2 as pb
 
 # As they happen; a map of the contract comes in another order every time.
 _STAGES = ("decode", "resize", "detect", "nms", "crop", "embed", "queue", "recognizer", "search", "total")
+# Of the contract's floats, which have 32 bits: 0.1 is not to come back as 0.10000000149.
+_FLOAT_DIGITS = 6
 
 Answer = results.Recognition | results.RegionSearch | results.StoredProduct | Trial
 
@@ -61,6 +63,10 @@ def upsert_message(upsert: results.ProductUpsert) -> pb.ProductUpsert:
     )
 
 
+def update_message(update: results.ProductUpdate) -> pb.ProductUpdate:
+    return pb.ProductUpdate(**asdict(update))
+
+
 def recognition(answer: pb.RecognizeResponse) -> results.Recognition:
     return results.Recognition(tuple(_object(found) for found in answer.objects), _served(answer.served))
 
@@ -73,6 +79,10 @@ def region_search(answer: pb.SearchRegionResponse) -> results.RegionSearch:
 
 def upsert(answer: pb.UpsertProductsResponse) -> results.Upsert:
     return results.Upsert(tuple(_upsert_result(result) for result in answer.results), _served(answer.served))
+
+
+def update_results(answer: pb.UpdateProductsResponse) -> tuple[results.UpsertResult, ...]:
+    return tuple(_upsert_result(result) for result in answer.results)
 
 
 def deletion(answer: pb.DeleteProductsResponse) -> results.Deletion:
@@ -136,6 +146,8 @@ def _product(product: pb.Product) -> results.Product:
         category=product.category,
         price=product.price if product.HasField("price") else None,
         currency=product.currency,
+        availability=product.availability,
+        boost=round(product.boost, _FLOAT_DIGITS),
     )
 
 

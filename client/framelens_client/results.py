@@ -91,7 +91,11 @@ class RegionSearch:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """The catalogue's entry; `currency` is ISO 4217."""
+    """The catalogue's entry; `currency` is ISO 4217.
+
+    `availability` is in_stock, out_of_stock, preorder, backorder or, where it is not known, empty. `boost`, -0.2 to
+    0.2, is added to its scores to rank it where a search asks for that.
+    """
 
     id: str
     title: str = ""
@@ -100,11 +104,28 @@ class Product:
     category: str = ""
     price: float | None = None
     currency: str = ""
+    availability: str = ""
+    boost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProductUpdate:
+    """What changes of a stored product: what is None stays as it is, and a price below 0 takes the price away."""
+
+    id: str
+    title: str | None = None
+    url: str | None = None
+    merchant: str | None = None
+    category: str | None = None
+    price: float | None = None
+    currency: str | None = None
+    availability: str | None = None
+    boost: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ReferencePicture:
-    """An encoded picture, and the part of it that shows the product: all of it without `region`."""
+    """An encoded picture, and the part of it that shows the product: without `region`, its main object."""
 
     picture: bytes
     region: Box | None = None

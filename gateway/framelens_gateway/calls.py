@@ -188,6 +188,7 @@ def _methods(
         _method("VisualSearch", "Recognize", search.recognize, searches),
         _method("VisualSearch", "SearchRegion", search.search_region, searches),
         _method("Catalog", "UpsertProducts", catalog.upsert, writes),
+        _method("Catalog", "UpdateProducts", catalog.update, writes),
         _method("Catalog", "DeleteProducts", catalog.delete, writes),
         _method("Catalog", "GetProduct", catalog.get, reads),
         _method("Catalog", "ListProducts", catalog.list_products, reads),

@@ -15,6 +15,7 @@ from framelens_gateway.filters import all_of, filter_expression, quoted
 from framelens_gateway.gathering import all_or_first_failure
 from framelens_gateway.index import Collection, Index, Row
 from framelens_gateway.pages import page_token, position_of
+from framelens_gateway.product_collection import ADDED_FIELDS
 from framelens_gateway.recognizer import Box
 from framelens_gateway.routing import Route
 
@@ -55,6 +56,21 @@ class Catalog:
         _describe(response.served, collections, stored, started)
         return response
 
+    async def update(self, request: pb.UpdateProductsRequest, deadline: Deadline) -> pb.UpdateProductsResponse:
+        """Changes what products say, each for itself, without an engine. Raises GatewayError where Milvus is away."""
+        validation.check_count("updates", len(request.updates), validation.MAX_IDS_PER_CALL)
+        collections = await self._aliases.written(Route.PRODUCTS)
+        seen: set[str] = set()
+        flaws = [_update_flaw(update, collections, seen) for update in request.updates]
+        sound = [update for update, flaw in zip(request.updates, flaws, strict=True) if flaw is None]
+        there = await self._writes.update(sound, deadline) if sound else set()
+        return pb.UpdateProductsResponse(
+            results=[
+                pb.UpsertResult(id=update.id, error=flaw or (None if update.id in there else _absent(update.id)))
+                for update, flaw in zip(request.updates, flaws, strict=True)
+            ]
+        )
+
     async def delete(self, request: pb.DeleteProductsRequest, deadline: Deadline) -> pb.DeleteProductsResponse:
         """Raises GatewayError."""
         ids = validation.product_ids(request.ids)
@@ -70,7 +86,7 @@ class Catalog:
         collection = await self._aliases.collection(Route.PRODUCTS)
         found = _stored_products(await rows_of(self._index, collection, [wanted]))
         if not found:
-            raise NotFound(f"product {wanted} is not in the catalogue")
+            raise NotFound(_not_there(wanted))
         return found[0]
 
     async def list_products(self, request: pb.ListProductsRequest, deadline: Deadline) -> pb.ListProductsResponse:
@@ -82,6 +98,8 @@ class Catalog:
             validation.product_id(after, Reason.INVALID_PAGE_TOKEN)
         deadline.remaining("reading")
         collection = await self._aliases.collection(Route.PRODUCTS)
+        if request.filter.availabilities:
+            collection.check_has(["availability"], Reason.INVALID_FILTER)
         expression = all_of(
             "ordinal == 0", filter_expression(request.filter), f"product_id > {quoted(after)}" if after else ""
         )
@@ -98,12 +116,42 @@ class Catalog:
     ) -> Embedded | pb.RowError:
         try:
             validation.product(upsert)
-            if upsert.product.id in seen:
-                raise InvalidRequest("the product is twice in one call; send it once", Reason.INVALID_PRODUCT)
-            seen.add(upsert.product.id)
+            _check_once(upsert.product.id, seen)
+            _check_held(upsert.product, collections)
             return await self._writes.embed(upsert, collections, deadline)
         except InvalidRequest as error:
             return pb.RowError(reason=error.reason, message=error.message)
+
+
+def _update_flaw(update: pb.ProductUpdate, collections: Sequence[Collection], seen: set[str]) -> pb.RowError | None:
+    try:
+        validation.product_update(update)
+        _check_once(update.id, seen)
+        _check_held(update, collections)
+    except InvalidRequest as error:
+        return pb.RowError(reason=error.reason, message=error.message)
+    return None
+
+
+def _check_once(product_id: str, seen: set[str]) -> None:
+    if product_id in seen:
+        raise InvalidRequest("the product is twice in one call; send it once", Reason.INVALID_PRODUCT)
+    seen.add(product_id)
+
+
+def _check_held(wanted: pb.Product | pb.ProductUpdate, collections: Sequence[Collection]) -> None:
+    """Raises InvalidRequest where a collection of an earlier version would lose a value."""
+    given = [name for name, nothing in ADDED_FIELDS.items() if getattr(wanted, name) != nothing]
+    for collection in collections:
+        collection.check_has(given, Reason.INVALID_PRODUCT)
+
+
+def _absent(product_id: str) -> pb.RowError:
+    return pb.RowError(reason=Reason.NOT_FOUND, message=_not_there(product_id))
+
+
+def _not_there(product_id: str) -> str:
+    return f"product {product_id} is not in the catalogue"
 
 
 def _stored_products(rows: Iterable[Row]) -> list[pb.StoredProduct]:
@@ -125,6 +173,8 @@ def _stored_product(rows: Sequence[Row]) -> pb.StoredProduct:
             category=first["category"],
             price=first["price"],
             currency=first["currency"],
+            availability=first["availability"],
+            boost=first["boost"],
         ),
         pictures=[
             pb.StoredPicture(picture_id=row["picture_id"], region=pb.Box(**{name: row[name] for name in Box._fields}))
@@ -135,13 +185,7 @@ def _stored_product(rows: Sequence[Row]) -> pb.StoredProduct:
 
 
 def _describe(served: pb.Served, collections: Sequence[Collection], stored: Sequence[Embedded], started: float) -> None:
-    engines = {
-        model: version
-        for product in stored
-        for pictures in product.by_space.values()
-        for picture in pictures
-        for model, version in picture.engines.items()
-    }
+    engines = {model: version for product in stored for model, version in product.engines.items()}
     served.engines.extend(pb.Engine(model=model, version=version) for model, version in engines.items())
     served.collections.extend(collection.name for collection in collections)
     served.stages_ms["total"] = (time.perf_counter() - started) * 1e3

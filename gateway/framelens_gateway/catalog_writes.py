@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from framelens_client.v1 import framelens_pb2 as pb
@@ -22,8 +22,10 @@ from framelens_gateway.filters import one_of
 from framelens_gateway.flushing import Flusher
 from framelens_gateway.gathering import all_or_first_failure
 from framelens_gateway.index import Collection, Row, Rows
+from framelens_gateway.main_object import MAX_OBJECTS, MIN_SCORE, main_object
 from framelens_gateway.milvus import CollectionGone
-from framelens_gateway.recognizer import Recognition, Recognizer, RecognizerCall
+from framelens_gateway.product_updates import changes_of, updated
+from framelens_gateway.recognizer import DETECTOR, Box, Recognition, Recognizer, RecognizerCall
 from framelens_gateway.routing import Route
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,8 @@ T = TypeVar("T")
 _BEFORE_ALL = "\x1f"
 # Reference pictures of one call that are embedded at once: enough to fill batches, few enough to leave room for feeds.
 _EMBEDDED_AT_ONCE = 8
+# Products whose rows are read, changed and written together: with all their vectors, some megabytes.
+_UPDATED_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,11 @@ class Embedded:
     """A product whose reference pictures have all been embedded, in each space that was known by then."""
 
     upsert: pb.ProductUpsert
+    # The part of each reference picture that shows the product.
+    regions: Sequence[Box]
     by_space: dict[str, Sequence[Recognition]]
+    # What answered, by model.
+    engines: dict[str, str] = field(default_factory=dict)
 
     @property
     def first(self) -> Sequence[Recognition]:
@@ -60,8 +68,10 @@ class CatalogWrites:
         crops: CropStore,
         flusher: Flusher,
         max_picture_bytes: int,
+        detector: str = DETECTOR,
     ) -> None:
-        self._recognizer = recognizer
+        """`detector` finds the main object of reference pictures that come without a region."""
+        self._recognizer, self._detector = recognizer, detector
         self._aliases = aliases
         self._index = index
         self._crops = crops
@@ -78,7 +88,11 @@ class CatalogWrites:
 
     async def embed(self, upsert: pb.ProductUpsert, collections: Sequence[Collection], deadline: Deadline) -> Embedded:
         """Raises InvalidRequest where a picture cannot be used, Unavailable, DeadlineExceeded."""
-        embedded = Embedded(upsert, {})
+        engines: dict[str, str] = {}
+        regions = await all_or_first_failure(
+            self._region(picture, collections[0], engines, deadline) for picture in upsert.pictures
+        )
+        embedded = Embedded(upsert, regions, {}, engines)
         for collection in collections:
             await self._embed_for(collection, embedded, deadline)
         return embedded
@@ -86,6 +100,13 @@ class CatalogWrites:
     async def store(self, products: Sequence[Embedded], deadline: Deadline) -> list[Collection]:
         """The collections that have the products now. Raises DeadlineExceeded where it was not begun, Unavailable."""
         return await self._in_turn(lambda: self._store(products, deadline))
+
+    async def update(self, updates: Sequence[pb.ProductUpdate], deadline: Deadline) -> set[str]:
+        """The ids that were there, whose rows say now what the updates say; their vectors and crops stay.
+
+        Raises DeadlineExceeded where it was not begun, Unavailable.
+        """
+        return await self._in_turn(lambda: self._update(updates, deadline))
 
     async def delete(self, ids: Sequence[str], deadline: Deadline) -> set[str]:
         """The ids that were there. Raises DeadlineExceeded where it was not begun, Unavailable."""
@@ -96,8 +117,9 @@ class CatalogWrites:
             return
         crops = not product.by_space
         try:
-            product.by_space[collection.space] = await all_or_first_failure(
-                self._embed_picture(picture, collection, crops, deadline) for picture in product.upsert.pictures
+            recognitions = await all_or_first_failure(
+                self._embed_picture(picture, region, collection, crops, deadline)
+                for picture, region in zip(product.upsert.pictures, product.regions, strict=True)
             )
         except Unavailable as error:
             if crops:
@@ -107,12 +129,30 @@ class CatalogWrites:
                 f"{error.message}; writes go to {collection.name} too, so they need its space {collection.space}: "
                 "load it, or see `framelens-index status`",
             ) from error
+        product.by_space[collection.space] = recognitions
+        for recognition in recognitions:
+            product.engines.update(recognition.engines)
+
+    async def _region(
+        self, picture: pb.ReferencePicture, collection: Collection, engines: dict[str, str], deadline: Deadline
+    ) -> Box:
+        """What the picture's region is, or, where it has none, what the main object's is."""
+        data = validation.check_picture(picture.picture, self._max_picture_bytes)
+        given = validation.reference_region(picture)
+        if given is not None:
+            return given
+        call = RecognizerCall(
+            data, collection.space, min_score=MIN_SCORE, max_objects=MAX_OBJECTS, detector=self._detector
+        )
+        async with self._embedding:
+            found = await self._recognizer.recognize(call, deadline)
+        engines.update(found.engines)
+        return main_object(found.objects)
 
     async def _embed_picture(
-        self, picture: pb.ReferencePicture, collection: Collection, crops: bool, deadline: Deadline
+        self, picture: pb.ReferencePicture, region: Box, collection: Collection, crops: bool, deadline: Deadline
     ) -> Recognition:
-        data = validation.check_picture(picture.picture, self._max_picture_bytes)
-        call = RecognizerCall(data, collection.space, regions=(validation.reference_region(picture),), crops=crops)
+        call = RecognizerCall(picture.picture, collection.space, regions=(region,), crops=crops)
         async with self._embedding:
             recognition = await self._recognizer.recognize(call, deadline)
         collection.check_size(recognition.objects[0].embedding)
@@ -163,6 +203,27 @@ class CatalogWrites:
         self._flusher.wrote(collection.name)
         return {row["picture_id"] for row in before}
 
+    async def _update(self, updates: Sequence[pb.ProductUpdate], deadline: Deadline) -> set[str]:
+        deadline.remaining("writing")
+        now = time.time()
+        there: dict[str, set[str]] = {}
+        # When each row was written, as the first collection says, which is the live one.
+        written_at: dict[str, float] = {}
+
+        async def change(collection: Collection) -> None:
+            there[collection.name] = set()
+            for start in range(0, len(updates), _UPDATED_AT_ONCE):
+                changes = {each.id: changes_of(each) for each in updates[start : start + _UPDATED_AT_ONCE]}
+                rows = await rows_of(self._index, collection, list(changes), vectors=True)
+                changed = [updated(row, changes[row["product_id"]], written_at, now) for row in rows]
+                if changed:
+                    await self._index.upsert(collection.name, changed)
+                    self._flusher.wrote(collection.name)
+                there[collection.name].update(row["product_id"] for row in rows)
+
+        live, *_ = await self._in_each(change)
+        return there[live.name]
+
     async def _delete(self, ids: Sequence[str], deadline: Deadline) -> set[str]:
         deadline.remaining("deleting")
         there: dict[str, set[str]] = {}
@@ -198,10 +259,10 @@ class CatalogWrites:
         return reached
 
 
-async def rows_of(index: Rows, collection: Collection, ids: Sequence[str]) -> list[Row]:
+async def rows_of(index: Rows, collection: Collection, ids: Sequence[str], *, vectors: bool = False) -> list[Row]:
     """All rows of these products, in the order of row_id."""
     most = len(ids) * validation.MAX_PICTURES_PER_PRODUCT
-    return await index.query(collection.name, one_of("product_id", ids), most)
+    return await index.query(collection.name, one_of("product_id", ids), most, vectors=vectors)
 
 
 def _pictures(product: Embedded) -> range:
@@ -229,6 +290,8 @@ def _rows(embedded: Embedded, space: str, now: float) -> list[Row]:
             "category": product.category,
             "price": product.price if product.HasField("price") else None,
             "currency": product.currency,
+            "availability": product.availability,
+            "boost": product.boost,
             "picture_id": _picture_id(embedded, ordinal),
             **embedded.first[ordinal].objects[0].box._asdict(),
             "updated_at": now,

@@ -37,6 +37,7 @@ def filter_expression(wanted: pb.Filter) -> str:
     return all_of(
         one_of("category", wanted.categories) if wanted.categories else "",
         one_of("merchant", wanted.merchants) if wanted.merchants else "",
+        one_of("availability", wanted.availabilities) if wanted.availabilities else "",
         f"price >= {number(wanted.min_price)}" if wanted.HasField("min_price") else "",
         f"price <= {number(wanted.max_price)}" if wanted.HasField("max_price") else "",
     )

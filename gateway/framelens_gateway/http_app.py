@@ -96,6 +96,7 @@ class _HttpFace:
             ("/v1/recognize", "Recognize", "Find the objects in a frame and the matches of each"),
             ("/v1/search-region", "SearchRegion", "Search exactly one region of a picture"),
             ("/v1/products", "UpsertProducts", "Add or replace products"),
+            ("/v1/products:update", "UpdateProducts", "Change what products say, and leave their pictures alone"),
             ("/v1/products:delete", "DeleteProducts", "Delete products by id"),
             ("/v1/products:list", "ListProducts", "List products in the order of their ids"),
             ("/v1/trial", "StartTrial", "Try a candidate on live requests, in shadow or as a canary"),

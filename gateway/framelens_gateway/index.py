@@ -8,7 +8,7 @@ collection alone, writes to all of them, so that each can become the live one at
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -21,14 +21,18 @@ from framelens_gateway.errors import Unavailable
 from framelens_gateway.index_types import METRIC, IndexSettings
 from framelens_gateway.milvus import MilvusConnection, is_not_found
 from framelens_gateway.product_collection import (
+    ADDED_FIELDS,
     ALIAS_PROPERTY,
     INDEX_TYPE_PROPERTY,
+    VECTOR_FIELD,
     Plan,
     complete_collection,
     create_alias,
     fields_of,
     hit_fields_of,
     index_type_of,
+    lacking,
+    missing_fields,
     space_of,
 )
 from framelens_gateway.routing import Route
@@ -47,6 +51,13 @@ class Collection:
     name: str
     space: str
     size: int
+    # Of ADDED_FIELDS, those that it lacks, because an earlier version has made it.
+    missing: tuple[str, ...] = ()
+
+    def check_has(self, fields: Iterable[str], reason: Reason) -> None:
+        """Raises InvalidRequest where the collection lacks one of these fields of a product."""
+        if wanted := [name for name in fields if name in self.missing]:
+            raise lacking(self.name, wanted, reason)
 
     def check_size(self, vector: Vector) -> None:
         """Raises Unavailable where a vector cannot be of the collection's space."""
@@ -81,7 +92,7 @@ class Rows(Protocol):
         self, collection: str, vectors: Sequence[Vector], limit: int, expression: str, timeout_s: float | None = None
     ) -> list[list[Hit]]: ...
 
-    async def query(self, collection: str, expression: str, limit: int) -> list[Row]: ...
+    async def query(self, collection: str, expression: str, limit: int, *, vectors: bool = False) -> list[Row]: ...
 
     async def upsert(self, collection: str, rows: Sequence[Row]) -> None: ...
 
@@ -116,6 +127,8 @@ class MilvusIndex:
         self._index_types: dict[str, str] = {}
         # By collection: the alias that it was made for, which says what its rows hold.
         self._alias_names: dict[str, str] = {}
+        # By collection, as its schema says.
+        self._missing: dict[str, tuple[str, ...]] = {}
 
     async def resolve(self, alias: str) -> Collection | None:
         """The collection behind an alias, at most `alias_ttl_s` old; None where there is no such alias yet."""
@@ -176,12 +189,13 @@ class MilvusIndex:
         """`timeout_s` shortens the time that Milvus may take."""
 
         def ask(client: MilvusClient) -> list[list[Hit]]:
+            missing = self._missing_of(client, collection)
             found = client.search(
                 collection,
                 data=list(vectors),
                 filter=expression,
                 limit=limit,
-                output_fields=list(hit_fields_of(self._alias_of(collection))),
+                output_fields=[name for name in hit_fields_of(self._alias_of(collection)) if name not in missing],
                 search_params={
                     "metric_type": METRIC,
                     "params": self._index.to_search(self._index_type_of(client, collection), limit),
@@ -189,18 +203,24 @@ class MilvusIndex:
                 consistency_level="Strong",
                 timeout=self._timeout_s if timeout_s is None else min(self._timeout_s, timeout_s),
             )
-            return [[Hit(float(hit["distance"]), dict(hit["entity"])) for hit in hits] for hits in found]
+            return [[Hit(float(hit["distance"]), _whole(hit["entity"], missing)) for hit in hits] for hits in found]
 
         return await self._call_loaded(collection, ask)
 
-    async def query(self, collection: str, expression: str, limit: int) -> list[Row]:
-        """Rows without their vectors, in the order of `row_id`."""
-        return await self._query(collection, expression, limit, fields_of(self._alias_of(collection)))
+    async def query(self, collection: str, expression: str, limit: int, *, vectors: bool = False) -> list[Row]:
+        """Rows, with or without their vectors, in the order of `row_id`."""
+        fields = fields_of(self._alias_of(collection))
+        return await self._query(collection, expression, limit, (*fields, VECTOR_FIELD) if vectors else fields)
 
     async def upsert(self, collection: str, rows: Sequence[Row]) -> None:
-        await self._call_loaded(
-            collection, lambda client: client.upsert(collection, data=list(rows), timeout=self._timeout_s)
-        )
+        """Raises InvalidRequest where a row has a value for a field that the collection lacks."""
+
+        def write(client: MilvusClient) -> None:
+            missing = self._missing_of(client, collection)
+            data = [_fitting(collection, row, missing) for row in rows]
+            client.upsert(collection, data=data, timeout=self._timeout_s)
+
+        await self._call_loaded(collection, write)
 
     async def delete(self, collection: str, expression: str) -> None:
         await self._call_loaded(
@@ -221,21 +241,22 @@ class MilvusIndex:
         await self._milvus.close()
 
     async def _query(self, collection: str, expression: str, limit: int, fields: Sequence[str]) -> list[Row]:
-        found = await self._call_loaded(
-            collection,
-            lambda client: client.query(
+        def ask(client: MilvusClient) -> list[Row]:
+            missing = [name for name in self._missing_of(client, collection) if name in fields]
+            found = client.query(
                 collection,
                 filter=expression,
                 limit=limit,
-                output_fields=list(fields),
+                output_fields=[name for name in fields if name not in missing],
                 consistency_level="Strong",
                 timeout=self._timeout_s,
                 # What pymilvus's own iterator sends: the rows come in the order of the primary key.
                 iterator="True",
                 reduce_stop_for_best="True",
-            ),
-        )
-        return [dict(row) for row in found]
+            )
+            return [_whole(row, missing) for row in found]
+
+        return await self._call_loaded(collection, ask)
 
     async def _call(self, work: Callable[[MilvusClient], T]) -> T:
         return await self._forgetting(self._milvus.call(work))
@@ -261,8 +282,9 @@ class MilvusIndex:
             if is_not_found(error):
                 return None
             raise
-        collection = Collection(described["collection_name"], *space_of(described))
+        collection = Collection(described["collection_name"], *space_of(described), missing_fields(described))
         self._alias_names[collection.name] = described["properties"].get(ALIAS_PROPERTY, Route.PRODUCTS)
+        self._missing[collection.name] = collection.missing
         # With every alias: a name may have been given again, to a collection with another index.
         self._index_types.pop(collection.name, None)
         if told := described["properties"].get(INDEX_TYPE_PROPERTY):
@@ -281,8 +303,26 @@ class MilvusIndex:
             self._index_types[collection] = index_type_of(client, collection, self._timeout_s)
         return self._index_types[collection]
 
+    def _missing_of(self, client: MilvusClient, collection: str) -> tuple[str, ...]:
+        if collection not in self._missing:
+            described = client.describe_collection(collection, timeout=self._timeout_s)
+            self._missing[collection] = missing_fields(described)
+        return self._missing[collection]
+
     def _create(self, client: MilvusClient, plan: Plan) -> Collection:
         self._complete(client, plan)
         create_alias(client, plan.name, plan.alias, self._timeout_s)
         log.info("alias %s stands on collection %s in space %s", plan.alias, plan.name, plan.space)
         return self._read_alias(client, plan.alias) or Collection(plan.name, plan.space, plan.size)
+
+
+def _whole(row: Row, missing: Iterable[str]) -> Row:
+    """With what the collection does not have."""
+    return {**row, **{name: ADDED_FIELDS[name] for name in missing}}
+
+
+def _fitting(collection: str, row: Row, missing: Sequence[str]) -> Row:
+    """Without what the collection cannot have. Raises InvalidRequest where that would be lost."""
+    if lost := [name for name in missing if row[name] != ADDED_FIELDS[name]]:
+        raise lacking(collection, lost, Reason.INVALID_PRODUCT)
+    return {name: value for name, value in row.items() if name not in missing} if missing else row

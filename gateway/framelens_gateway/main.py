@@ -147,7 +147,7 @@ def _calls(
     candidates = Candidates(servings, index, recognizer, settings.detector)
     trials = Trials(live, search_with(servings), candidates, search_with, limits, metrics.trials)
     search = MomentSearch(TriedSearch(trials), live, StoredObjects(store, crops, moments))
-    writes = CatalogWrites(recognizer, aliases, seen, crops, flusher, settings.max_picture_bytes)
+    writes = CatalogWrites(recognizer, aliases, seen, crops, flusher, settings.max_picture_bytes, settings.detector)
     videos = Videos(
         recognizer,
         VideoWrites(recognizer, aliases, seen, crops, store, flusher),

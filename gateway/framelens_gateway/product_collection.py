@@ -4,14 +4,14 @@ Only what every Milvus has is used (Milvus Lite, standalone, cluster, GPU index)
 product.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pymilvus import DataType, MilvusClient, MilvusException
 
 from framelens_client.reasons import Reason
-from framelens_gateway.errors import Unavailable
+from framelens_gateway.errors import InvalidRequest, Unavailable
 from framelens_gateway.index_types import METRIC, needs_gpu
 from framelens_gateway.milvus import LOAD_TIMEOUT_S, is_invalid_request, is_not_found
 from framelens_gateway.routing import Route
@@ -26,12 +26,15 @@ FIELD_BYTES = {
     "category": 256,
     "currency": 8,
     "picture_id": 64,
+    "availability": 16,
 }
 _ROW_ID_BYTES = FIELD_BYTES["product_id"] + 8
 VECTOR_FIELD = "embedding"
 # What a hit is ranked and answered with, and no more: each field of each hit costs Milvus and the gateway time.
-HIT_FIELDS = (*FIELD_BYTES, "row_id", "ordinal", "price")
+HIT_FIELDS = (*FIELD_BYTES, "row_id", "ordinal", "price", "boost")
 PRODUCT_FIELDS = (*HIT_FIELDS, "x_min", "y_min", "x_max", "y_max", "updated_at")
+# Fields that collections of earlier versions lack, and what they read as there.
+ADDED_FIELDS: Mapping[str, Any] = {"availability": "", "boost": 0.0}
 SPACE_PROPERTY = "framelens.space"
 # Whose collection it is, also while no alias stands on it.
 ALIAS_PROPERTY = "framelens.alias"
@@ -118,6 +121,24 @@ def space_of(described: dict[str, Any]) -> tuple[str, int]:
     return properties[SPACE_PROPERTY], int(size)
 
 
+def missing_fields(described: dict[str, Any]) -> tuple[str, ...]:
+    """Of ADDED_FIELDS, those that a described collection of products lacks."""
+    if described.get("properties", {}).get(ALIAS_PROPERTY) == Route.VIDEOS:
+        return ()
+    there = {field["name"] for field in described["fields"]}
+    return tuple(name for name in ADDED_FIELDS if name not in there)
+
+
+def lacking(collection: str, fields: Iterable[str], reason: Reason) -> InvalidRequest:
+    """What to say where fields are asked for that a collection lacks."""
+    return InvalidRequest(
+        f"collection {collection} is of an earlier version and has no {' and no '.join(fields)}; move to a new one "
+        "with `framelens-index rebuild products`, and drop one that is kept to go back to with `framelens-index "
+        "retire products`",
+        reason,
+    )
+
+
 def index_type_of(client: MilvusClient, name: str, timeout_s: float) -> str:
     """The type of a collection's index; empty where it has none yet."""
     for index in client.list_indexes(name, timeout=timeout_s):
@@ -180,6 +201,7 @@ def _add_product_fields(schema: Any) -> None:  # noqa: ANN401
         schema.add_field(name, DataType.VARCHAR, max_length=length)
     schema.add_field("ordinal", DataType.INT32)
     schema.add_field("price", DataType.DOUBLE, nullable=True)
+    schema.add_field("boost", DataType.FLOAT)
     for name in ("x_min", "y_min", "x_max", "y_max"):
         schema.add_field(name, DataType.FLOAT)
     schema.add_field("updated_at", DataType.DOUBLE)

@@ -1,4 +1,8 @@
-"""From hits, one for each reference picture, to products: the best hit of each, best first."""
+"""From hits, one for each reference picture, to products: the best hit of each, best first.
+
+The best is the one that scores most or, where a search asks for that, the one whose score plus its product's boost is
+most. A product's best hit is the one that scores most either way: all its pictures have one boost.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,6 +13,7 @@ from framelens_gateway.filters import all_of, none_of
 from framelens_gateway.gathering import all_or_first_failure
 from framelens_gateway.index import Collection, Hit, Vector
 from framelens_gateway.merging import SearchKey, SearchMerger
+from framelens_gateway.validation import MAX_BOOST
 
 # The most that every Milvus index type answers, GPU ones included.
 _MAX_HITS = 1024
@@ -19,13 +24,26 @@ _FEW_HITS = 1024
 
 @dataclass(frozen=True)
 class Wanted:
-    """`needed` products of a collection that the filter `expression` lets through, scored `min_score` or above."""
+    """`needed` products of a collection that the filter `expression` lets through, scored `min_score` or above.
+
+    `min_score` is of scores alone, whatever the boosts.
+    """
 
     collection: Collection
     expression: str
     needed: int
     min_score: float
     deadline: Deadline
+    use_boost: bool = False
+
+    def value(self, hit: Hit) -> float:
+        """What hits are ranked by."""
+        return round(score(hit) + boost(hit), _SCORE_DIGITS) if self.use_boost else score(hit)
+
+    @property
+    def rise(self) -> float:
+        """How far a hit's value can be above its score."""
+        return MAX_BOOST if self.use_boost else 0.0
 
 
 class Ranking:
@@ -38,7 +56,9 @@ class Ranking:
         """For each vector the best hit of each product, best first; as many as are needed, where there are so many.
 
         More hits are asked for where products with many pictures leave too few, and where hits that were cut off may
-        score the same as one that is needed: which of the equals come would be by chance, and pages would not fit.
+        be worth as much as one that is needed: which of the equals come would be by chance, and pages would not fit.
+        With boosts those may score less by as much as a boost can be; every product that scores as much as one that
+        is needed is then among the answers, so that `ranks_by_score` knows its place.
         """
         limit = _rounded_up(wanted.needed)
         while True:
@@ -56,14 +76,15 @@ class Ranking:
 
         It ends once there are as many as are needed, though others may score the same as the last: any number of
         products can share a picture. So equals that come together are in the order of ids, and those of a later
-        answer after those of an earlier one, which every page asks for alike.
+        answer after those of an earlier one, which every page asks for alike. With boosts all of a later answer come
+        after all of an earlier one: of more hits than the index answers, the best by their scores are ranked first.
         """
         while len(best) < wanted.needed and _may_miss(hits, best, wanted, _MAX_HITS):
             wanted.deadline.remaining("search")
             others = none_of("product_id", (hit.row["product_id"] for hit in best))
             (hits,) = await self._search(wanted, all_of(wanted.expression, others), _MAX_HITS, [vector])
             (more,) = await _ranked([hits], wanted)
-            best = sorted([*best, *more], key=score, reverse=True)
+            best = [*best, *more] if wanted.use_boost else sorted([*best, *more], key=score, reverse=True)
         return best
 
     async def _search(self, wanted: Wanted, expression: str, limit: int, vectors: Sequence[Vector]) -> list[list[Hit]]:
@@ -75,11 +96,18 @@ def score(hit: Hit) -> float:
     return min(round(hit.score, _SCORE_DIGITS), 1.0)
 
 
-async def _ranked(found: list[list[Hit]], wanted: Wanted) -> list[list[Hit]]:
-    min_score = round(wanted.min_score, _SCORE_DIGITS)
+def boost(hit: Hit) -> float:
+    return round(float(hit.row["boost"]), _SCORE_DIGITS)
 
+
+def ranks_by_score(best: Sequence[Hit]) -> dict[str, int]:
+    """The rank, from 1, that each product would have without boosts."""
+    return {hit.row["product_id"]: rank for rank, hit in enumerate(sorted(best, key=_by_score), 1)}
+
+
+async def _ranked(found: list[list[Hit]], wanted: Wanted) -> list[list[Hit]]:
     def rank() -> list[list[Hit]]:
-        return [_best_of_each_product(hits, min_score) for hits in found]
+        return [_best_of_each_product(hits, wanted) for hits in found]
 
     return rank() if sum(map(len, found)) <= _FEW_HITS else await asyncio.to_thread(rank)
 
@@ -96,13 +124,21 @@ def _may_miss(hits: Sequence[Hit], best: Sequence[Hit], wanted: Wanted, limit: i
     """Whether hits beyond the limit could be among the products that are needed."""
     if len(hits) < limit or score(hits[-1]) < round(wanted.min_score, _SCORE_DIGITS):
         return False
-    return len(best) < wanted.needed or score(best[wanted.needed - 1]) == score(hits[-1])
+    reached = round(score(hits[-1]) + wanted.rise, _SCORE_DIGITS)
+    return len(best) < wanted.needed or wanted.value(best[wanted.needed - 1]) <= reached
 
 
-def _best_of_each_product(hits: Sequence[Hit], min_score: float) -> list[Hit]:
-    """Hits above the score, one for each product; equal scores in the order of ids, so that answers repeat."""
+def _best_of_each_product(hits: Sequence[Hit], wanted: Wanted) -> list[Hit]:
+    """Hits above the score, one for each product; equals in the order of ids, so that answers repeat."""
     best: dict[str, Hit] = {}
-    for hit in sorted(hits, key=lambda hit: (-score(hit), hit.row["product_id"], hit.row["ordinal"])):
+    min_score = round(wanted.min_score, _SCORE_DIGITS)
+    for hit in sorted(hits, key=_by_score):
         if score(hit) >= min_score:
             best.setdefault(hit.row["product_id"], hit)
-    return list(best.values())
+    if not wanted.use_boost:
+        return list(best.values())
+    return sorted(best.values(), key=lambda hit: (-wanted.value(hit), hit.row["product_id"]))
+
+
+def _by_score(hit: Hit) -> tuple[float, str, int]:
+    return -score(hit), hit.row["product_id"], hit.row["ordinal"]

@@ -13,7 +13,7 @@ from framelens_client.reasons import Reason
 from framelens_client.v1 import framelens_pb2 as pb
 from framelens_gateway.errors import InvalidRequest
 from framelens_gateway.product_collection import FIELD_BYTES
-from framelens_gateway.recognizer import WHOLE_PICTURE, Box
+from framelens_gateway.recognizer import Box
 from framelens_gateway.videos.rows import VIDEO_FIELD_BYTES
 
 MAX_TOP_K = 100
@@ -40,6 +40,11 @@ _CURRENCY = re.compile(r"[A-Z]{3}")
 _MAX_PRICE = 1e12
 # Since the epoch: the year 5138.
 _MAX_SECONDS = 1e11
+AVAILABILITIES = ("in_stock", "out_of_stock", "preorder", "backorder")
+# How far a product may be moved in a ranking: as far as a good match is from a fair one.
+MAX_BOOST = 0.2
+# The contract's floats are of 32 bits, and 0.2 among them is a little more than 0.2.
+_BOOST_DIGITS = 6
 
 
 class Search(NamedTuple):
@@ -48,6 +53,7 @@ class Search(NamedTuple):
     top_k: int
     min_score: float
     filter: pb.Filter
+    use_boost: bool = False
 
 
 def search_options(options: pb.SearchOptions) -> Search:
@@ -56,7 +62,7 @@ def search_options(options: pb.SearchOptions) -> Search:
     _in_range("top_k", top_k, 1, MAX_TOP_K)
     _in_range("min_score", min_score, -1, 1)
     check_filter(options.filter)
-    return Search(top_k, min_score, options.filter)
+    return Search(top_k, min_score, options.filter, options.use_boost)
 
 
 def objects_wanted(request: pb.RecognizeRequest) -> tuple[float, int]:
@@ -112,7 +118,7 @@ def check_filter(wanted: pb.Filter) -> None:
     if unknown:
         raise InvalidRequest(
             f"filter has unknown fields (numbers {', '.join(unknown)}); this server knows categories, merchants, "
-            "min_price, max_price",
+            "min_price, max_price, availabilities",
             Reason.INVALID_FILTER,
         )
     for name, values in (("categories", wanted.categories), ("merchants", wanted.merchants)):
@@ -122,6 +128,13 @@ def check_filter(wanted: pb.Filter) -> None:
             )
         for value in values:
             _check_text(f"filter.{name}", value, 256, Reason.INVALID_FILTER)
+    for availability in wanted.availabilities:
+        _check_text("filter.availabilities", availability, FIELD_BYTES["availability"], Reason.INVALID_FILTER)
+        if availability not in AVAILABILITIES:
+            raise InvalidRequest(
+                f"filter.availabilities has {availability!r}; there are {', '.join(AVAILABILITIES)}",
+                Reason.INVALID_FILTER,
+            )
     for bound, price in (("min_price", wanted.min_price), ("max_price", wanted.max_price)):
         # A bound that is absent reads as 0.
         if not 0 <= price <= _MAX_PRICE:
@@ -137,14 +150,9 @@ def product(upsert: pb.ProductUpsert) -> None:
     """Raises InvalidRequest with reason INVALID_PRODUCT; the id stands beside its message in the result."""
     wanted = upsert.product
     product_id(wanted.id, Reason.INVALID_PRODUCT)
-    for name in ("title", "url", "merchant", "category", "currency"):
-        _check_text(name, getattr(wanted, name), FIELD_BYTES[name], Reason.INVALID_PRODUCT)
     if wanted.HasField("price") and not 0 <= wanted.price <= _MAX_PRICE:
         raise InvalidRequest(f"price {wanted.price:g} is not in 0..{_MAX_PRICE:g}", Reason.INVALID_PRODUCT)
-    if wanted.currency and not _CURRENCY.fullmatch(wanted.currency):
-        raise InvalidRequest(
-            f"currency {wanted.currency!r} is not a code of ISO 4217, such as EUR", Reason.INVALID_PRODUCT
-        )
+    _check_fields(wanted)
     if not 1 <= len(upsert.pictures) <= MAX_PICTURES_PER_PRODUCT:
         raise InvalidRequest(
             f"the product has {len(upsert.pictures)} pictures; 1 to {MAX_PICTURES_PER_PRODUCT} are needed",
@@ -152,8 +160,38 @@ def product(upsert: pb.ProductUpsert) -> None:
         )
 
 
-def reference_region(picture: pb.ReferencePicture) -> Box:
-    return region(picture.region) if picture.HasField("region") else WHOLE_PICTURE
+def product_update(update: pb.ProductUpdate) -> None:
+    """Raises InvalidRequest with reason INVALID_PRODUCT."""
+    product_id(update.id, Reason.INVALID_PRODUCT)
+    if len(update.ListFields()) < 2:
+        names = ", ".join(field.name for field in update.DESCRIPTOR.fields if field.name != "id")
+        raise InvalidRequest(f"the update changes nothing; give one of {names}", Reason.INVALID_PRODUCT)
+    if not -math.inf < update.price <= _MAX_PRICE:
+        raise InvalidRequest(
+            f"price {update.price:g} is not in 0..{_MAX_PRICE:g}, nor below 0 to take it away", Reason.INVALID_PRODUCT
+        )
+    _check_fields(update)
+
+
+def _check_fields(wanted: pb.Product | pb.ProductUpdate) -> None:
+    """But for id and price. What is absent reads as empty, which each of them may be."""
+    for name in ("title", "url", "merchant", "category", "currency", "availability"):
+        _check_text(name, getattr(wanted, name), FIELD_BYTES[name], Reason.INVALID_PRODUCT)
+    if wanted.currency and not _CURRENCY.fullmatch(wanted.currency):
+        raise InvalidRequest(
+            f"currency {wanted.currency!r} is not a code of ISO 4217, such as EUR", Reason.INVALID_PRODUCT
+        )
+    if wanted.availability and wanted.availability not in AVAILABILITIES:
+        raise InvalidRequest(
+            f"availability {wanted.availability!r} is none of {', '.join(AVAILABILITIES)}", Reason.INVALID_PRODUCT
+        )
+    if not -MAX_BOOST <= round(wanted.boost, _BOOST_DIGITS) <= MAX_BOOST:
+        raise InvalidRequest(f"boost {wanted.boost:g} is not in {-MAX_BOOST:g}..{MAX_BOOST:g}", Reason.INVALID_PRODUCT)
+
+
+def reference_region(picture: pb.ReferencePicture) -> Box | None:
+    """None where the main object is meant, wherever it is."""
+    return region(picture.region) if picture.HasField("region") else None
 
 
 def product_id(value: str, reason: Reason = Reason.INVALID_ARGUMENT) -> str:

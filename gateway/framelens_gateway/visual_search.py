@@ -1,7 +1,7 @@
 """The core of VisualSearch: recognise, route, search, dedupe, rank."""
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from framelens_client.reasons import Reason
@@ -14,7 +14,7 @@ from framelens_gateway.gathering import all_or_first_failure
 from framelens_gateway.index import Collection, Hit, Vector
 from framelens_gateway.merging import SearchMerger
 from framelens_gateway.pages import page_token, position_of
-from framelens_gateway.ranking import Ranking, Wanted, score
+from framelens_gateway.ranking import Ranking, Wanted, boost, ranks_by_score, score
 from framelens_gateway.recognizer import (
     WHOLE_PICTURE,
     FoundObject,
@@ -61,6 +61,7 @@ class VisualSearch:
         validation.check_key(request.key)
         validation.check_related(request.related)
         serving = await self._servings.serving()
+        _check_asked(options, serving.collection)
         call = RecognizerCall(
             picture,
             serving.embedder,
@@ -86,6 +87,7 @@ class VisualSearch:
         started = time.perf_counter()
         options = validation.search_options(request.search)
         serving = await self._servings.serving()
+        _check_asked(options, serving.collection)
 
         async def embed(space: str, number: int) -> Recognition:
             crop = in_view.objects[number].crop
@@ -111,6 +113,7 @@ class VisualSearch:
         first = _first(request.page_token)
         validation.check_key(request.key)
         serving = await self._servings.serving()
+        _check_asked(options, serving.collection)
         call = RecognizerCall(picture, serving.embedder, regions=(region,), recognizer=serving.recognizer)
         recognition, recognizer_ms = await self._recognize(call, serving.collection, deadline)
         search_started = time.perf_counter()
@@ -215,7 +218,7 @@ class VisualSearch:
         expression = filter_expression(options.filter)
         with part_span("search"):
             return await self._ranking.best(
-                Wanted(collection, expression, needed, options.min_score, deadline), vectors
+                Wanted(collection, expression, needed, options.min_score, deadline, options.use_boost), vectors
             )
 
 
@@ -250,6 +253,14 @@ def _of_moments(in_view: InView, embedded: Sequence[Recognition]) -> Recognition
     )
 
 
+def _check_asked(options: validation.Search, collection: Collection) -> None:
+    """Raises InvalidRequest where the collection is of an earlier version and cannot tell."""
+    if options.filter.availabilities:
+        collection.check_has(["availability"], Reason.INVALID_FILTER)
+    if options.use_boost:
+        collection.check_has(["boost"], Reason.INVALID_ARGUMENT)
+
+
 def _first(token: str) -> int:
     """Where the page begins. Raises InvalidRequest."""
     first = int(position_of(token, _PAGE_KIND, int) or 0)
@@ -262,10 +273,12 @@ def _page(ranked: Sequence[Hit], options: validation.Search, first: int) -> tupl
     """The matches of one page, and the token of the next, empty at the end."""
     end = min(first + options.top_k, validation.MAX_PAGED)
     more = len(ranked) > end and end < validation.MAX_PAGED
-    return [_match(hit) for hit in ranked[first:end]], page_token(_PAGE_KIND, end) if more else ""
+    ranks = ranks_by_score(ranked) if options.use_boost else {}
+    return [_match(hit, ranks) for hit in ranked[first:end]], page_token(_PAGE_KIND, end) if more else ""
 
 
-def _match(hit: Hit) -> pb.Match:
+def _match(hit: Hit, ranks: Mapping[str, int]) -> pb.Match:
+    """`ranks` are those without boosts, where boosts are used."""
     row = hit.row
     return pb.Match(
         kind="product",
@@ -278,6 +291,9 @@ def _match(hit: Hit) -> pb.Match:
         price=row["price"],
         currency=row["currency"],
         picture_id=row["picture_id"],
+        availability=row["availability"],
+        boost=boost(hit) if ranks else None,
+        rank_without_boost=ranks.get(row["product_id"]),
     )
 
 

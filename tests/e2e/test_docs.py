@@ -1,4 +1,4 @@
-"""The examples of docs/api.md run as they are, for a reader who has come through README.md."""
+"""The examples of docs/api.md and docs/products.md run as they are, for a reader who has come through README.md."""
 
 import json
 import re
@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "api.md").read_text()
+PRODUCTS = (ROOT / "docs" / "products.md").read_text()
 README = (ROOT / "README.md").read_text()
 
 
@@ -34,7 +35,8 @@ def test_the_python_examples_run(served: dict[str, str], monkeypatch: pytest.Mon
     monkeypatch.chdir(ROOT)
     blocks = examples("python")
     assert len(blocks) == 2
-    for block in blocks:
+    # Of the product that the first example stores.
+    for block in [*blocks, *re.findall(r"```python\n(.*?)```", PRODUCTS, re.DOTALL)]:
         exec(block, {"GRPC": served["grpc"]})  # noqa: S102 - our own page
 
 

@@ -121,7 +121,7 @@ def upsert_of(sample: Callable[[str], bytes]) -> Callable[..., ProductUpsert]:
     """A product whose reference pictures are whole samples."""
 
     def make(product_id: str, *pictures: str, **fields: object) -> ProductUpsert:
-        references = tuple(ReferencePicture(sample(name)) for name in pictures)
+        references = tuple(ReferencePicture(sample(name), WHOLE) for name in pictures)
         return ProductUpsert(Product(id=product_id, **fields), references)
 
     return make

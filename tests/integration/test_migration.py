@@ -203,7 +203,7 @@ class Callers:
                     self._call("delete", lambda: client.delete_products([product], timeout_s=30))  # noqa: B023
                     continue
                 chosen = chance.sample(pictures, chance.randint(1, 3))
-                wanted = ProductUpsert(Product(product), tuple(ReferencePicture(each) for each in chosen))
+                wanted = ProductUpsert(Product(product), tuple(ReferencePicture(each, WHOLE) for each in chosen))
                 answer = self._call("upsert", lambda: client.upsert_products([wanted], timeout_s=30))  # noqa: B023
                 if answer is not None:
                     assert answer.results[0].error is None

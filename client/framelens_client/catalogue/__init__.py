@@ -1,1 +1,1 @@
-"""Imports a catalogue in CSV: rows -> entries -> batches -> the gateway, with a journal of what was acknowledged."""
+"""Imports a catalogue: rows -> entries -> batches -> the gateway, with a journal of what was acknowledged."""

@@ -6,13 +6,16 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path, PurePath
 
-from framelens_client.catalogue.rows import CatalogueFile, Rejection, Row, open_catalogue
+from framelens_client.catalogue.formats import Format, opened
+from framelens_client.catalogue.rows import Rejection, Row
 from framelens_client.reasons import Reason
 from framelens_client.results import Box, Product
 
 MAX_PICTURES = 16
 # Far above what a gateway accepts; it keeps a wrong path from filling the memory.
 _MAX_IMAGE_BYTES = 64 * 2**20
+# What a product says where nothing is said.
+_BLANK = {part.name: part.default for part in fields(Product)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +41,14 @@ class Entry:
     def size(self) -> int:
         return sum(image.size for image in self.images)
 
-    def fingerprint(self) -> str:
-        """Changes when a field, a region, the list of pictures, or the size or time of a picture's file changes."""
+    def fields_fingerprint(self) -> str:
+        """Changes when what the product says changes."""
+        return _fingerprint(asdict(self.product))
+
+    def pictures_fingerprint(self) -> str:
+        """Changes when a region, the list of pictures, or the size or time of a picture's file changes."""
         images = [(image.name, image.region and asdict(image.region)) for image in self.images]
-        files = [(image.size, image.modified_ns) for image in self.images]
-        return hashlib.sha256(json.dumps([asdict(self.product), images, files]).encode()).hexdigest()
+        return _fingerprint([images, [(image.size, image.modified_ns) for image in self.images]])
 
     def rejections(self, reason: str, message: str) -> list[Rejection]:
         return [Rejection(line, self.product.id, reason, message) for line in self.rows]
@@ -55,18 +61,21 @@ class Catalogue:
     entries: tuple[Entry, ...]
     rejections: tuple[Rejection, ...]
     unused_columns: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def row_count(self) -> int:
         return len(self.rejections) + sum(len(entry.rows) for entry in self.entries)
 
 
-def read_catalogue(path: Path, images: Path) -> Catalogue:
-    """`images` is the folder that the image column is relative to. Raises CatalogueError."""
-    with open_catalogue(path) as file:
-        catalogue = CatalogueFile(path, file)
+def read_catalogue(path: Path, images: Path, form: Format | None = None) -> Catalogue:
+    """`images` is the folder that the image column is relative to; `form` None tells the format by the file.
+
+    Raises CatalogueError.
+    """
+    with opened(path, images, form) as catalogue:
         entries, rejections = _group(catalogue.rows(), images)
-        return Catalogue(entries, rejections, catalogue.unused_columns)
+        return Catalogue(entries, rejections, catalogue.unused_columns, catalogue.notes)
 
 
 @dataclass(slots=True)
@@ -125,16 +134,20 @@ def _image(row: Row, folder: Path) -> Image | str:
 def _conflict(product: Product, other: Product) -> str:
     for name in (part.name for part in fields(Product)):
         old, new = getattr(product, name), getattr(other, name)
-        if not _blank(old) and not _blank(new) and old != new:
+        if not _blank(name, old) and not _blank(name, new) and old != new:
             return f"{name} {new!r} differs from {old!r}"
     return ""
 
 
 def _merged(product: Product, other: Product) -> Product:
     """Cells that a product's first row leaves blank are taken from its others."""
-    blank = [part.name for part in fields(Product) if _blank(getattr(product, part.name))]
+    blank = [part.name for part in fields(Product) if _blank(part.name, getattr(product, part.name))]
     return replace(product, **{name: getattr(other, name) for name in blank})
 
 
-def _blank(value: str | float | None) -> bool:
-    return value is None or value == ""
+def _blank(name: str, value: str | float | None) -> bool:
+    return bool(value == _BLANK.get(name))
+
+
+def _fingerprint(content: object) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

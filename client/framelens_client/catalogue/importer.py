@@ -1,9 +1,13 @@
-"""Sends a catalogue to the gateway, a few calls at a time, and accounts for every row of it."""
+"""Sends a catalogue to the gateway, a few calls at a time, and accounts for every row of it.
+
+A product whose pictures are those that were acknowledged before is updated, which embeds nothing; every other product
+that is new or has changed is sent whole.
+"""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TypeVar
 
 import grpc
@@ -25,11 +29,15 @@ from framelens_client.errors import (
     of_reason,
 )
 from framelens_client.reasons import Reason
-from framelens_client.results import ProductUpsert, ReferencePicture, UpsertResult
+from framelens_client.results import Product, ProductUpdate, ProductUpsert, ReferencePicture, UpsertResult
 from framelens_client.settings import Retries
 
 # One is embedded while the other is written; more would take the permits of other writers.
 CALLS_IN_FLIGHT = 2
+# Products of one call that updates them.
+_UPDATED_AT_ONCE = 256
+# Takes a price away.
+_NO_PRICE = -1.0
 
 Answer = TypeVar("Answer")
 
@@ -56,7 +64,7 @@ class Counts:
 
 
 class Importer:
-    """Imports one catalogue, and retries what fails for a passing reason for up to `wait_s` at a stretch.
+    """Imports one catalogue, once, and retries what fails for a passing reason for up to `wait_s` at a stretch.
 
     `on_rejected` is told of each rejected row, once; `on_progress` that `counts` have changed.
     """
@@ -72,6 +80,8 @@ class Importer:
         self.counts = Counts()
         self.stopped_by: FrameLensError | None = None
         self._suspects: list[tuple[Entry, ServerFailed]] = []
+        # Ids that the gateway has, as far as they were asked for.
+        self._kept: set[str] = set()
         self._journal = journal
         self._wait_s = wait_s
         self._on_rejected = on_rejected
@@ -86,10 +96,11 @@ class Importer:
         self._reject(catalogue.rejections)
         try:
             changed = await self._changed(client, catalogue.entries)
+            updated = await self._update(client, changed)
         except FrameLensError as error:
             self.stopped_by = error
             return
-        waiting = batches(changed)
+        waiting = batches(entry for entry in changed if entry.product.id not in updated)
         await asyncio.gather(*(self._send_all(client, waiting) for _ in range(CALLS_IN_FLIGHT)))
         if self._suspects and not self.counts.stored:
             self.stopped_by = self.stopped_by or self._suspects[-1][1]
@@ -97,12 +108,33 @@ class Importer:
 
     async def _changed(self, client: AsyncClient, entries: Sequence[Entry]) -> list[Entry]:
         """Entries that the gateway does not have as they are, by the journal and by its own word."""
-        acknowledged = [entry for entry in entries if self._journal.has(entry)]
-        kept = await self._patiently(lambda: _stored_ids(client)) if acknowledged else set()
-        unchanged = {entry.product.id for entry in acknowledged} & kept
+        acknowledged = [entry for entry in entries if self._journal.has_pictures(entry)]
+        self._kept = await self._patiently(lambda: _stored_ids(client)) if acknowledged else set()
+        unchanged = {entry.product.id for entry in acknowledged if self._journal.has(entry)} & self._kept
         self.counts.unchanged = sum(len(entry.rows) for entry in entries if entry.product.id in unchanged)
         self._on_progress(self.counts)
         return [entry for entry in entries if entry.product.id not in unchanged]
+
+    async def _update(self, client: AsyncClient, changed: Sequence[Entry]) -> set[str]:
+        """Updates those whose pictures the gateway has already; the ids of those that are stored now.
+
+        Any other is sent whole after this, for whatever reason it could not be updated: that call settles it.
+        """
+        same = [entry for entry in changed if entry.product.id in self._kept and self._journal.has_pictures(entry)]
+        done: set[str] = set()
+        for start in range(0, len(same), _UPDATED_AT_ONCE):
+            batch = same[start : start + _UPDATED_AT_ONCE]
+            try:
+                results = await self._patiently(lambda: _updated(client, batch))  # noqa: B023
+            except _STOPPING:
+                raise
+            except FrameLensError:
+                continue
+            for entry, result in zip(batch, results, strict=True):
+                if result.error is None:
+                    done.add(entry.product.id)
+                    self._store(entry)
+        return done
 
     async def _send_all(self, client: AsyncClient, waiting: Iterator[tuple[Entry, ...]]) -> None:
         for batch in waiting:
@@ -201,6 +233,17 @@ class Importer:
             self.counts.rejected += 1
             self._on_rejected(rejection)
         self._on_progress(self.counts)
+
+
+async def _updated(client: AsyncClient, entries: Sequence[Entry]) -> tuple[UpsertResult, ...]:
+    results = await client.update_products(_update_of(entry.product) for entry in entries)
+    _check_ids(entries, results)
+    return results
+
+
+def _update_of(product: Product) -> ProductUpdate:
+    """Every field, for the journal does not know which of them has changed."""
+    return ProductUpdate(**{**asdict(product), "price": _NO_PRICE if product.price is None else product.price})
 
 
 async def _stored_ids(client: AsyncClient) -> set[str]:

@@ -1,24 +1,32 @@
-"""Reads the rows of a catalogue in CSV. What is wrong with one row rejects that row, not its file."""
+"""One row of a catalogue, from any format: a picture of a product, with what the row says of the product.
 
-import csv
+What is wrong with one row rejects that row, not its file.
+"""
+
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TextIO
 
-from framelens_client.errors import CatalogueError
 from framelens_client.reasons import Reason
 from framelens_client.region import parse_region
 from framelens_client.results import Box, Product
 
-REQUIRED_COLUMNS = ("id", "image")
-_TEXTS = ("title", "url", "merchant", "category", "currency")
-COLUMNS = ("id", "title", "url", "merchant", "category", "price", "currency", "image", "region")
+TEXTS = ("title", "url", "merchant", "category", "currency", "availability")
+COLUMNS = (
+    "id",
+    "title",
+    "url",
+    "merchant",
+    "category",
+    "price",
+    "currency",
+    "availability",
+    "boost",
+    "image",
+    "region",
+)
 
 _PRICE = re.compile(r"-?(\d+(\.\d*)?|\.\d+)", re.ASCII)
-# What spreadsheets write between fields where the comma is the decimal sign.
-_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,99 +53,57 @@ class Rejection:
         return f"line {self.line}: {product}{self.message}"
 
 
-class CatalogueFile:
-    """An open catalogue. Raises CatalogueError unless its header is in order."""
-
-    def __init__(self, path: Path, file: TextIO) -> None:
-        self._reader = csv.reader(file, strict=True)
-        self._header = _header(path, self._reader)
-
-    @property
-    def unused_columns(self) -> tuple[str, ...]:
-        return tuple(name for name in self._header if name not in COLUMNS)
-
-    def rows(self) -> Iterator[Row | Rejection]:
-        """Every row that is not blank, once."""
-        while True:
-            line = self._reader.line_num + 1
-            try:
-                fields = next(self._reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield _rejected(line, f"not valid CSV up to line {self._reader.line_num}: {error}")
-                continue
-            if fields:
-                yield self._row(line, fields)
-
-    def _row(self, line: int, fields: Sequence[str]) -> Row | Rejection:
-        if len(fields) != len(self._header):
-            return _rejected(line, f"{len(fields)} fields where the header has {len(self._header)}")
-        cells = dict(zip(self._header, (field.strip() for field in fields), strict=True))
-        if flaw := _text_flaw(cells.items()):
-            return _rejected(line, flaw, "" if _text_flaw([("id", cells["id"])]) else cells["id"])
-        if not cells["id"]:
-            return _rejected(line, "no id")
-        if not cells["image"]:
-            return _rejected(line, "no image", cells["id"])
-        try:
-            region = parse_region(cells["region"]) if cells.get("region") else None
-            return Row(line, _product(cells), cells["image"], region)
-        except ValueError as error:
-            return _rejected(line, str(error), cells["id"])
-
-
-def open_catalogue(path: Path) -> TextIO:
-    """Bytes that are not UTF-8 are kept apart as surrogates, so that only their own row is rejected."""
+def row_of(line: int, cells: Mapping[str, str]) -> Row | Rejection:
+    """`cells` are those of COLUMNS that there are, as text without spaces around it; a blank one says nothing."""
+    if flaw := cell_flaw(line, cells):
+        return flaw
+    if not cells.get("image"):
+        return rejected(line, "no image", cells["id"])
     try:
-        return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
-    except OSError as error:
-        raise CatalogueError(f"cannot read {path}: {error.strerror}") from error
+        region = parse_region(cells["region"]) if cells.get("region") else None
+        return Row(line, _product(cells), cells["image"], region)
+    except ValueError as error:
+        return rejected(line, str(error), cells["id"])
 
 
-def _header(path: Path, reader: Iterator[list[str]]) -> list[str]:
-    try:
-        header = [name.strip() for name in next(reader, [])]
-    except csv.Error as error:
-        raise CatalogueError(f"{path}: the header is not valid CSV: {error}") from error
-    if not header:
-        raise CatalogueError(f"{path} is empty: its first line must name the columns {','.join(COLUMNS)}")
-    if flaw := _text_flaw((f"column {number}", name) for number, name in enumerate(header, 1)):
-        raise CatalogueError(f"{path}: the header has {flaw}; save the file as CSV in UTF-8")
-    if missing := [name for name in REQUIRED_COLUMNS if name not in header]:
-        flaw = f"the header has no column {' and no '.join(missing)}; found {','.join(header)}"
-        raise CatalogueError(f"{path}: {flaw}{_separator_hint(header)}")
-    if doubled := sorted({name for name in header if header.count(name) > 1}):
-        raise CatalogueError(f"{path}: columns named more than once: {','.join(doubled)}")
-    return header
+def cell_flaw(line: int, cells: Mapping[str, str]) -> Rejection | None:
+    """What speaks against a row, whatever it is about: text that cannot be sent, or no id."""
+    if flaw := text_flaw(cells.items()):
+        product_id = cells.get("id", "")
+        return rejected(line, flaw, "" if text_flaw([("id", product_id)]) else product_id)
+    return None if cells.get("id") else rejected(line, "no id")
 
 
-def _separator_hint(header: Sequence[str]) -> str:
-    used = [name for separator, name in _OTHER_SEPARATORS.items() if separator in header[0]]
-    return f" (its fields are separated by {used[0]}: save the file with commas)" if used else ""
-
-
-def _text_flaw(cells: Iterable[tuple[str, str]]) -> str:
+def text_flaw(cells: Iterable[tuple[str, str]]) -> str:
     for column, cell in cells:
-        if any("\udc80" <= char <= "\udcff" for char in cell):
+        if any("\ud800" <= char <= "\udfff" for char in cell):
             return f"bytes that are not UTF-8 in {column}"
         if "\0" in cell:
             return f"a NUL character in {column}"
     return ""
 
 
-def _product(cells: dict[str, str]) -> Product:
-    texts = {name: cells.get(name, "") for name in _TEXTS}
-    return Product(cells["id"], price=_price(cells.get("price", "")), **texts)
-
-
-def _price(text: str) -> float | None:
+def price_of(text: str) -> float | None:
+    """None of a blank cell. Raises ValueError."""
     if text and not _PRICE.fullmatch(text):
         raise ValueError(f"price {text!r} is not a number such as 19.90")
-    if text.startswith("-"):
-        raise ValueError(f"price {text} is below 0")
     return float(text) if text else None
 
 
-def _rejected(line: int, message: str, product_id: str = "") -> Rejection:
+def boost_of(text: str) -> float | None:
+    """None of a blank cell. Raises ValueError."""
+    if text and not _PRICE.fullmatch(text):
+        raise ValueError(f"boost {text!r} is not a number such as 0.1")
+    return float(text) if text else None
+
+
+def rejected(line: int, message: str, product_id: str = "") -> Rejection:
     return Rejection(line, product_id, Reason.INVALID_PRODUCT, message)
+
+
+def _product(cells: Mapping[str, str]) -> Product:
+    texts = {name: cells.get(name, "") for name in TEXTS}
+    price = price_of(cells.get("price", ""))
+    if price is not None and price < 0:
+        raise ValueError(f"price {cells['price']} is below 0")
+    return Product(cells["id"], price=price, boost=boost_of(cells.get("boost", "")) or 0.0, **texts)

@@ -4,12 +4,14 @@ import asyncio
 import signal
 from contextlib import nullcontext
 from pathlib import Path
+from typing import cast, get_args
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from framelens_client.catalogue.entries import Catalogue, read_catalogue
+from framelens_client.catalogue.formats import Format
 from framelens_client.catalogue.importer import Counts, Importer
 from framelens_client.catalogue.journal import Journal
 from framelens_client.catalogue.report import Report
@@ -23,7 +25,7 @@ _STATE_SUFFIX = ".import-state"
 
 
 @click.command(name="import")
-@click.argument("catalogue", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="CATALOG.csv")
+@click.argument("catalogue", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="CATALOG")
 @click.option(
     "--images",
     required=True,
@@ -31,9 +33,17 @@ _STATE_SUFFIX = ".import-state"
     help="The folder that the image column is relative to.",
 )
 @click.option(
+    "--format",
+    "form",
+    type=click.Choice(["auto", *get_args(Format)]),
+    default="auto",
+    show_default=True,
+    help="What CATALOG is; `google` is the CSV of Google's Product Search.",
+)
+@click.option(
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),
-    help=f"Where the import remembers what is stored. [default: CATALOG.csv{_STATE_SUFFIX}]",
+    help=f"Where the import remembers what is stored. [default: CATALOG{_STATE_SUFFIX}]",
 )
 @click.option("--restart", is_flag=True, help="Forget what an earlier import stored, and send everything.")
 @click.option(
@@ -55,23 +65,27 @@ def import_command(
     ctx: click.Context,
     catalogue: Path,
     images: Path,
+    form: str,
     state: Path | None,
     restart: bool,
     report_path: Path | None,
     wait: float,
 ) -> None:
-    """Stores the products of a catalogue in CSV.
+    """Stores the products of a catalogue in CSV, JSON Lines, Parquet, or the CSV of Google's Product Search.
 
-    Columns: id, image and, if wanted, title, url, merchant, category, price, currency and region, separated by commas.
-    Rows of one id are pictures of one product. Run it again after an interruption or a change: only what is new or
-    changed is sent. A product that was taken out of the file stays in the catalogue (see `products delete`).
+    Columns: id, image and, if wanted, title, url, merchant, category, price, currency, availability, boost and region.
+    Rows of one id are pictures of one product. Without a region, the main object of a picture is the product. Run it
+    again after an interruption or a change: only what is new or changed is sent, and pictures only where they have
+    changed. A product that was taken out of the file stays in the catalogue (see `products delete`).
     """
     gateway: Gateway = ctx.obj
     state = state or catalogue.with_name(catalogue.name + _STATE_SUFFIX)
     if report_path and report_path.resolve() in (catalogue.resolve(), state.resolve()):
         raise click.UsageError(f"--report {report_path} would overwrite the catalogue or its state")
     target = gateway.target().name
-    content = read_catalogue(catalogue, images)
+    content = read_catalogue(catalogue, images, None if form == "auto" else cast(Format, form))
+    for note in content.notes:
+        click.echo(note, err=True)
     if content.unused_columns:
         click.echo(f"columns not used: {','.join(content.unused_columns)} (known: {','.join(COLUMNS)})", err=True)
     with (

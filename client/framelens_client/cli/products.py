@@ -1,4 +1,4 @@
-"""`framelens products`: list, get, delete, import."""
+"""`framelens products`: list, get, update, delete, import."""
 
 import json
 from itertools import islice
@@ -9,6 +9,7 @@ from framelens_client.cli.gateway import Gateway
 from framelens_client.cli.import_command import import_command
 from framelens_client.cli.search_options import filter_of, filter_options
 from framelens_client.cli.tables import console, product_table, products_table
+from framelens_client.cli.update_command import update_command
 from framelens_client.messages import as_json
 
 _LARGEST_DELETE = 1000
@@ -21,6 +22,7 @@ def products() -> None:
 
 
 products.add_command(import_command)
+products.add_command(update_command)
 
 
 @products.command(name="list")

@@ -48,12 +48,13 @@ def matches_table(matches: Iterable[Match]) -> Table:
 
 
 def products_table(products: Iterable[StoredProduct]) -> Table:
-    table = _table("id", "title", "category", "price", "merchant", "pictures")
+    table = _table("id", "title", "category", "price", "availability", "merchant", "pictures")
     for stored in products:
         product = stored.product
         price = _price(product.price, product.currency)
         count = str(len(stored.pictures))
-        table.add_row(*_cells(product.id, product.title, product.category, price, product.merchant, count))
+        texts = (product.id, product.title, product.category, price, product.availability, product.merchant, count)
+        table.add_row(*_cells(*texts))
     return table
 
 
@@ -64,6 +65,8 @@ def product_table(stored: StoredProduct) -> Table:
     for name in ("title", "url", "merchant", "category"):
         table.add_row(name, printable(getattr(product, name)))
     table.add_row("price", printable(_price(product.price, product.currency)))
+    table.add_row("availability", printable(product.availability))
+    table.add_row("boost", f"{product.boost:g}")
     for picture in stored.pictures:
         region = _box(picture.region) if picture.region else "whole picture"
         table.add_row("picture", printable(f"{picture.picture_id} ({region})"))

@@ -54,8 +54,8 @@ class CachedRows:
         finally:
             self._wrote(collection)
 
-    async def query(self, collection: str, expression: str, limit: int) -> list[Row]:
-        return await self._index.query(collection, expression, limit)
+    async def query(self, collection: str, expression: str, limit: int, *, vectors: bool = False) -> list[Row]:
+        return await self._index.query(collection, expression, limit, vectors=vectors)
 
     def _keep(self, key: Hashable, hits: list[Hit]) -> None:
         if len(hits) < self._known.maxsize:

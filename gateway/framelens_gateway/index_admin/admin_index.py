@@ -16,6 +16,7 @@ from framelens_gateway.product_collection import (
     Plan,
     index_type_of,
     is_lite,
+    missing_fields,
     space_of,
     standing_on,
 )
@@ -36,10 +37,12 @@ class Described:
     index_type: str
     owner: str
     aliases: tuple[str, ...]
+    # Fields that it lacks, because an earlier version has made it.
+    missing: tuple[str, ...] = ()
 
     @property
     def collection(self) -> Collection:
-        return Collection(self.name, self.space, self.size)
+        return Collection(self.name, self.space, self.size, self.missing)
 
 
 class AdminIndex(Index, Protocol):
@@ -85,7 +88,8 @@ class MilvusAdminIndex(MilvusIndex):
         # Collections of gateways that did not note the alias yet begin with it.
         owner = properties.get(ALIAS_PROPERTY) or name.partition("__")[0]
         index_type = index_type_of(client, name, self._timeout_s)
-        return Described(name, *space_of(described), index_type, owner, tuple(sorted(aliases)))
+        missing = missing_fields(described)
+        return Described(name, *space_of(described), index_type, owner, tuple(sorted(aliases)), missing)
 
     async def make(self, plan: Plan) -> None:
         """A collection with its index, loaded; what is there of it already is kept."""

@@ -17,19 +17,20 @@ from framelens_gateway.product_collection import Plan
 
 @dataclass(frozen=True)
 class Goal:
-    """What the live collection shall be; `size` is only needed where it has to be made."""
+    """What the live collection shall be, with every field; `size` is only needed where it has to be made."""
 
     space: str
     index_type: str
     size: int
 
     def is_met_by(self, collection: Described) -> bool:
-        return (collection.space, collection.index_type) == (self.space, self.index_type)
+        return (collection.space, collection.index_type) == (self.space, self.index_type) and not collection.missing
 
     def can_use(self, collection: Described) -> bool:
         """Whether a collection that was left over can be completed; one without an index was left half made."""
-        wanted = (self.space, self.size)
-        return (collection.space, collection.size) == wanted and collection.index_type in ("", self.index_type)
+        wanted = (self.space, self.size, ())
+        there = (collection.space, collection.size, collection.missing)
+        return there == wanted and collection.index_type in ("", self.index_type)
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def migrate(
 
 @click.command()
 @ALIAS
-@click.option("--index-type", type=click.Choice(get_args(IndexType)), required=True)
+@click.option("--index-type", type=click.Choice(get_args(IndexType)), help="[default: that of the live collection]")
 @click.option(
     "--min-overlap",
     type=click.FloatRange(0, 1),
@@ -109,20 +109,24 @@ def migrate(
 def rebuild(
     settings: GatewaySettings,
     alias: str,
-    index_type: str,
+    index_type: str | None,
     min_overlap: float,
     as_json: bool,
     yes: bool,
     queries: int,
     min_index_recall: float,
 ) -> None:
-    """Moves ALIAS to an index of another type in the same space: copies the vectors, compares, and switches."""
+    """Moves ALIAS to an index of another type in the same space: copies the vectors, compares, and switches.
+
+    Also to a collection with every field, where an earlier version has made the live one.
+    """
     bounds, confirm = Bounds(min_index_recall, min_overlap), _confirm(yes, alias)
 
     async def work(parts: Parts) -> Moved:
         roles = await Roles.read(parts.index, alias)
         migration = Migration(parts.index, None, bounds, queries, _progress())
-        return await migration.run(roles, Goal(roles.live.space, index_type, roles.live.size), confirm)
+        goal = Goal(roles.live.space, index_type or roles.live.index_type, roles.live.size)
+        return await migration.run(roles, goal, confirm)
 
     _report_move(tasks.run(settings, work, alias), alias, as_json)
 

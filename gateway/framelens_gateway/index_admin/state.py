@@ -43,6 +43,12 @@ async def read_state(index: AdminIndex) -> State:
         for each in collections
         if each.state == "orphan"
     ]
+    warnings += [
+        f"{each.name} is of an earlier version and has no {' and no '.join(each.missing)}: `framelens-index rebuild "
+        f"{each.owner}` moves to one that has"
+        for each in found
+        if each.missing and each.owner in each.aliases
+    ]
     if await index.is_lite():
         warnings += [
             f"{each.collection} has {each.rows} rows; Milvus Lite serves up to about {_LITE_ROWS} well: use a Milvus "

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from framelens_client import AsyncClient, Product, ProductUpsert, ReferencePicture
+from framelens_client import AsyncClient, Box, Product, ProductUpsert, ReferencePicture
 from framelens_perf.in_process import DETECTOR, EMBEDDER
 from framelens_perf.paths import Paths
 from framelens_perf.swap.changes import run
@@ -19,6 +19,7 @@ from framelens_perf.swap.changes import run
 _PER_CALL = 64
 _CALLS_AT_ONCE = 2
 _SIDE = 160
+_WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 
 
 def repository_with(precision: str, paths: Paths, say: Callable[[str], None]) -> Path:
@@ -87,4 +88,4 @@ def _product(number: int, draw: np.random.Generator) -> ProductUpsert:
         price=float(number % 1000),
         currency="EUR",
     )
-    return ProductUpsert(product, (ReferencePicture(buffer.getvalue()),))
+    return ProductUpsert(product, (ReferencePicture(buffer.getvalue(), _WHOLE),))

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Sequence
 
-from framelens_client import Client, FrameLensError, NotFound, Product, ProductUpsert, ReferencePicture
+from framelens_client import Box, Client, FrameLensError, NotFound, Product, ProductUpsert, ReferencePicture
 from framelens_client.settings import NO_RETRIES
 
 # As many products, each with a picture of its own, are written again and again.
@@ -13,6 +13,7 @@ PRODUCTS = 12
 _PREFIX = "written-in-swap-"
 # Every this many upserts one of the earlier products is deleted.
 _DELETE_EVERY = 4
+_WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 
 
 class Writer:
@@ -65,7 +66,8 @@ class Writer:
         picture = self._pictures[number % PRODUCTS]
         self._forget(product)
         try:
-            stored = client.upsert_products([ProductUpsert(Product(product, title), (ReferencePicture(picture),))])
+            reference = ReferencePicture(picture, _WHOLE)
+            stored = client.upsert_products([ProductUpsert(Product(product, title), (reference,))])
         except FrameLensError:
             return
         if stored.results[0].error is None:

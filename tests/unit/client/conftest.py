@@ -154,6 +154,12 @@ class FakeGateway(
         self.before_upsert(request, context)
         return pb.UpsertProductsResponse(results=[self._upsert(upsert) for upsert in request.products])
 
+    def UpdateProducts(
+        self, request: pb.UpdateProductsRequest, context: grpc.ServicerContext
+    ) -> pb.UpdateProductsResponse:
+        self._meet("UpdateProducts", request, context)
+        return pb.UpdateProductsResponse(results=map(self._update, request.updates))
+
     def DeleteProducts(
         self, request: pb.DeleteProductsRequest, context: grpc.ServicerContext
     ) -> pb.DeleteProductsResponse:
@@ -209,6 +215,19 @@ class FakeGateway(
             return pb.UpsertResult(id=upsert.product.id, error=errors.pop(0))
         self.products[upsert.product.id] = upsert
         return pb.UpsertResult(id=upsert.product.id)
+
+    def _update(self, update: pb.ProductUpdate) -> pb.UpsertResult:
+        errors = self.row_errors.get(update.id)
+        if errors:
+            return pb.UpsertResult(id=update.id, error=errors.pop(0))
+        if update.id not in self.products:
+            return pb.UpsertResult(id=update.id, error=pb.RowError(reason="NOT_FOUND", message="it is not there"))
+        product = self.products[update.id].product
+        for changed, value in update.ListFields():
+            setattr(product, changed.name, value)
+        if product.price < 0:
+            product.ClearField("price")
+        return pb.UpsertResult(id=update.id)
 
     def _stored(self, product_id: str) -> pb.StoredProduct:
         upsert = self.products[product_id]

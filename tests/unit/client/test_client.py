@@ -25,6 +25,7 @@ from framelens_client import (
     NotFound,
     Overloaded,
     Product,
+    ProductUpdate,
     ProductUpsert,
     ReferencePicture,
     Retries,
@@ -128,6 +129,23 @@ def test_the_key_goes_with_each_search(gateway: Any, connect: Callable[..., Any]
     client.recognize(b"picture", key="user-1")
     client.search_region(b"picture", Box(0, 0, 1, 1), key="user-2")
     assert [call.request.key for call in gateway.calls] == ["user-1", "user-2"]
+
+
+def test_update_products(gateway: Any, connect: Callable[..., Any]) -> None:
+    gateway.products["p1"] = pb.ProductUpsert(product=pb.Product(id="p1", title="Cup", price=2))
+    client = connect()
+    updates = [ProductUpdate("p1", price=1.5, availability="in_stock", boost=0.1), ProductUpdate("p2", title="")]
+    stored, missing = client.update_products(updates)
+    assert gateway.calls[0].request == pb.UpdateProductsRequest(
+        updates=[
+            pb.ProductUpdate(id="p1", price=1.5, availability="in_stock", boost=0.1),
+            pb.ProductUpdate(id="p2", title=""),
+        ]
+    )
+    assert (stored.id, stored.error) == ("p1", None)
+    assert (missing.id, missing.error.reason) == ("p2", "NOT_FOUND")
+    product = client.get_product("p1").product
+    assert product == Product("p1", "Cup", price=1.5, availability="in_stock", boost=0.1)
 
 
 def test_a_trial(gateway: Any, connect: Callable[..., Any], canary_trial: pb.Trial) -> None:

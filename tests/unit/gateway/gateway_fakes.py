@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pymilvus import DataType, MilvusClient
 
 from framelens_client.reasons import Reason
 from framelens_client.v1 import framelens_pb2 as pb
@@ -57,6 +58,8 @@ def product_row(product_id: str, ordinal: int = 0, vector: Vector | None = None,
         "category": "cups",
         "price": 9.5,
         "currency": "EUR",
+        "availability": "",
+        "boost": 0.0,
         "picture_id": f"picture-{ordinal}",
         **WHOLE_PICTURE._asdict(),
         "updated_at": 1.0,
@@ -65,10 +68,14 @@ def product_row(product_id: str, ordinal: int = 0, vector: Vector | None = None,
     }
 
 
+WHOLE = pb.Box(x_max=1, y_max=1)
+
+
 def upsert(product_id: str, *pictures: bytes, **fields: Any) -> pb.ProductUpsert:
+    """A product that fills its pictures."""
     return pb.ProductUpsert(
         product=pb.Product(id=product_id, **fields),
-        pictures=[pb.ReferencePicture(picture=picture) for picture in pictures or (b"cup",)],
+        pictures=[pb.ReferencePicture(picture=picture, region=WHOLE) for picture in pictures or (b"cup",)],
     )
 
 
@@ -148,9 +155,10 @@ class FakeIndex:
             answers.append(sorted(hits, key=lambda hit: -hit.score)[:limit])
         return answers
 
-    async def query(self, collection: str, expression: str, limit: int) -> list[Row]:
+    async def query(self, collection: str, expression: str, limit: int, *, vectors: bool = False) -> list[Row]:
         await self._called("query", collection, expression, limit)
         fields = fields_of(_alias(collection))
+        fields = (*fields, "embedding") if vectors else fields
         return [_stored(row, fields) for row in self.matching(collection, expression)[:limit]]
 
     async def upsert(self, collection: str, rows: Sequence[Row]) -> None:
@@ -238,6 +246,27 @@ class FakeRecognizer:
         if self.operations_error is not None:
             raise self.operations_error
         return self.operations
+
+
+def make_earlier_collection(client: MilvusClient, name: str, alias: str) -> None:
+    """As the version before availability and boost made it, with its alias on it."""
+    schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
+    schema.add_field("row_id", DataType.VARCHAR, is_primary=True, max_length=264)
+    for field_name in ("product_id", "title", "url", "merchant", "category", "currency", "picture_id"):
+        schema.add_field(field_name, DataType.VARCHAR, max_length=256)
+    schema.add_field("ordinal", DataType.INT32)
+    schema.add_field("price", DataType.DOUBLE, nullable=True)
+    for field_name in ("x_min", "y_min", "x_max", "y_max"):
+        schema.add_field(field_name, DataType.FLOAT)
+    schema.add_field("updated_at", DataType.DOUBLE)
+    schema.add_field("embedding", DataType.FLOAT_VECTOR, dim=SIZE)
+    properties = {"framelens.space": SPACE, "framelens.alias": alias, "framelens.index_type": "HNSW"}
+    client.create_collection(name, schema=schema, properties=properties)
+    indexes = client.prepare_index_params()
+    indexes.add_index("embedding", index_type="HNSW", metric_type="IP", params={"M": 16, "efConstruction": 64})
+    client.create_index(name, indexes)
+    client.load_collection(name)
+    client.create_alias(name, alias)
 
 
 def free_port() -> int:

@@ -44,7 +44,7 @@ class Work:
             raise self.failure
         return pb.RecognizeResponse()
 
-    search_region = upsert = delete = get = list_products = start = stop = recognize
+    search_region = upsert = update = delete = get = list_products = start = stop = recognize
     moments = batch_moments = list_videos = recognize
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway_fakes import SIZE, SPACE, FakeIndex, FakeRecognizer, upsert
+from gateway_fakes import SIZE, SPACE, FakeIndex, FakeRecognizer, found, unit, upsert
 
 from framelens_client.reasons import Reason
 from framelens_client.v1 import framelens_pb2 as pb
@@ -15,7 +15,9 @@ from framelens_gateway.catalog import Catalog
 from framelens_gateway.crops import CropStore
 from framelens_gateway.deadline import Deadline
 from framelens_gateway.errors import DeadlineExceeded, InvalidRequest, NotFound, Unavailable
+from framelens_gateway.index import Collection
 from framelens_gateway.pages import page_token
+from framelens_gateway.recognizer import WHOLE_PICTURE, Box, FoundObject
 
 AWAY = Unavailable(Reason.MILVUS_UNAVAILABLE, "away")
 
@@ -74,6 +76,39 @@ async def test_a_row_and_a_crop_for_each_picture(
     assert [picture.picture_id for picture in stored.pictures] == [first["picture_id"], second["picture_id"]]
     assert stored.pictures[1].region == product.pictures[1].region
     assert stored.updated_at > 1e9
+
+
+async def test_without_a_region_it_is_the_main_object_that_is_stored(
+    catalog: Catalog, index: FakeIndex, recognizer: FakeRecognizer
+) -> None:
+    middle, corner = Box(0.25, 0.25, 0.75, 0.75), Box(0.0, 0.0, 0.5, 0.5)
+    recognizer.objects[b"shown"] = [FoundObject("cup", 0.9, corner, unit(1)), FoundObject("cup", 0.6, middle, unit(1))]
+    product = upsert("p", b"shown", b"shown", b"bare")
+    product.pictures[0].ClearField("region")
+    product.pictures[2].ClearField("region")
+    assert await store(catalog, product) == [""]
+    boxes = [Box(**{name: row[name] for name in Box._fields}) for row in rows(index)]
+    assert boxes == [middle, WHOLE_PICTURE, WHOLE_PICTURE]
+    finding = [call for call in recognizer.calls if call.regions is None]
+    assert {call.picture for call in finding} == {b"shown", b"bare"}
+    assert {(call.detector, call.min_score, call.crops) for call in finding} == {("detector", 0.3, False)}
+    assert [call.regions for call in recognizer.calls if call.picture == b"shown" and call.regions] == [
+        (middle,),
+        (WHOLE_PICTURE,),
+    ]
+
+
+async def test_the_main_object_is_found_once_for_all_spaces(
+    catalog: Catalog, index: FakeIndex, recognizer: FakeRecognizer
+) -> None:
+    index.aliases["products__next"] = Collection("products__new__1", "new", SIZE)
+    index.rows["products__new__1"] = {}
+    recognizer.objects[b"shown"] = [found("cup")]
+    product = upsert("p", b"shown")
+    product.pictures[0].ClearField("region")
+    assert await store(catalog, product) == [""]
+    assert [call.regions is None for call in recognizer.calls] == [True, False, False]
+    assert {call.regions for call in recognizer.calls[1:]} == {(found("cup").box,)}
 
 
 async def test_fewer_pictures_than_before_leave_no_old_row_and_no_old_crop(

@@ -167,11 +167,11 @@ async def test_a_switch_in_the_middle_of_a_write_leaves_it_in_both(catalog: Cata
 async def test_a_collection_that_is_dropped_meanwhile_is_no_loss(catalog: Catalog, three: FakeIndex) -> None:
     real = three.query
 
-    async def dropping(collection: str, expression: str, limit: int) -> list[Row]:
+    async def dropping(collection: str, expression: str, limit: int, *, vectors: bool = False) -> list[Row]:
         if collection == OLD.name:
             three.aliases.pop("products__previous", None)
             raise CollectionGone(Reason.MILVUS_UNAVAILABLE, "gone")
-        return await real(collection, expression, limit)
+        return await real(collection, expression, limit, vectors=vectors)
 
     three.query = dropping  # type: ignore[method-assign]
     answer = await store(catalog, upsert("p"))

@@ -66,6 +66,9 @@ def test_conditions_are_joined() -> None:
         'category in ["a", "b"] and merchant in ["\\""] and price >= 1.0 and price <= 2.0'
     )
     assert filter_expression(pb.Filter()) == ""
+    assert filter_expression(pb.Filter(availabilities=["in_stock", "preorder"])) == (
+        'availability in ["in_stock", "preorder"]'
+    )
 
 
 async def collection(index: MilvusIndex) -> str:

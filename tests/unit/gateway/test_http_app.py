@@ -34,6 +34,7 @@ PATHS = [
     "/v1/recognize",
     "/v1/search-region",
     "/v1/products",
+    "/v1/products:update",
     "/v1/products:delete",
     "/v1/products:list",
     "/v1/trial",
@@ -124,6 +125,11 @@ async def test_the_catalogue(http: httpx.AsyncClient) -> None:
     assert [each["product"]["id"] for each in listed.json()["products"]] == ["a/b c", "plain"]
     following = await http.post("/v1/products:list", json={"page_token": listed.json()["next_page_token"]})
     assert [each["product"]["id"] for each in following.json()["products"]] == ["é%2F?"]
+    cheaper = {"updates": [{"id": "plain", "price": 1.5, "availability": "preorder"}, {"id": "none", "price": 1}]}
+    first, second = (await http.post("/v1/products:update", json=cheaper)).json()["results"]
+    assert (first, second["error"]["reason"]) == ({"id": "plain"}, "NOT_FOUND")
+    plain = (await http.get("/v1/products/plain")).json()["product"]
+    assert (plain["price"], plain["availability"]) == (1.5, "preorder")
     deleted = await http.post("/v1/products:delete", json={"ids": ["plain", "none"]})
     assert deleted.json() == {"deleted": ["plain"], "missing": ["none"]}
     assert reason(await http.get("/v1/products/plain")) == (404, "NOT_FOUND")

@@ -128,6 +128,9 @@ def test_filters_within_bounds(fields: dict[str, Any]) -> None:
         ({"max_price": INF}, "inf"),
         ({"max_price": 1.1e12}, "max_price"),
         ({"min_price": 2, "max_price": 1}, "above"),
+        ({"availabilities": ["in_stock", "sold"]}, "'sold'; there are in_stock, out_of_stock, preorder, backorder"),
+        ({"availabilities": [""]}, "''"),
+        ({"availabilities": ["x" * 1000]}, "the limit is 16"),
     ],
 )
 def test_filters_out_of_bounds(fields: dict[str, Any], said: str) -> None:
@@ -159,6 +162,9 @@ def product(**fields: Any) -> pb.ProductUpsert:
         {"price": 1e12},
         {"currency": "EUR"},
         {"id": 'é "\\ / % #'},
+        {"availability": "in_stock"},
+        {"availability": "backorder", "boost": -0.2},
+        {"boost": 0.2},
     ],
 )
 def test_products_within_bounds(fields: dict[str, Any]) -> None:
@@ -186,10 +192,50 @@ def test_products_within_bounds(fields: dict[str, Any]) -> None:
         {"currency": "ÄÖÜ"},
         {"currency": "EUR\n"},
         {"currency": "x" * 9},
+        {"availability": "sold"},
+        {"availability": "IN_STOCK"},
+        {"boost": 0.2001},
+        {"boost": -0.21},
+        {"boost": NAN},
+        {"boost": INF},
     ],
 )
 def test_products_out_of_bounds(fields: dict[str, Any]) -> None:
     assert refusal(validation.product, product(**fields)).reason is Reason.INVALID_PRODUCT
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"price": -1},
+        {"price": 0},
+        {"title": ""},
+        {"availability": ""},
+        {"boost": 0},
+        {"boost": -0.2, "currency": "EUR"},
+    ],
+)
+def test_updates_within_bounds(fields: dict[str, Any]) -> None:
+    validation.product_update(pb.ProductUpdate(id="p", **fields))
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({}, "changes nothing"),
+        ({"price": NAN}, "price"),
+        ({"price": -INF}, "price"),
+        ({"price": 1.01e12}, "price"),
+        ({"title": "x" * 1025}, "title has 1025 bytes"),
+        ({"currency": "euro"}, "ISO 4217"),
+        ({"availability": "gone"}, "in_stock, out_of_stock, preorder, backorder"),
+        ({"boost": 0.3}, "-0.2..0.2"),
+        ({"id": "", "price": 1}, "without id"),
+    ],
+)
+def test_updates_out_of_bounds(fields: dict[str, Any], said: str) -> None:
+    refused = refusal(validation.product_update, pb.ProductUpdate(**{"id": "p", **fields}))
+    assert (refused.reason, said in refused.message) == (Reason.INVALID_PRODUCT, True)
 
 
 def test_a_fault_of_a_product_leaves_the_id_to_its_result() -> None:
@@ -197,7 +243,7 @@ def test_a_fault_of_a_product_leaves_the_id_to_its_result() -> None:
         assert "sku-7" not in refusal(validation.product, product(id="sku-7", **wrong)).message
 
 
-@pytest.mark.parametrize("name", ["id", "title", "url", "merchant", "category", "currency"])
+@pytest.mark.parametrize("name", ["id", "title", "url", "merchant", "category", "currency", "availability"])
 @pytest.mark.parametrize("character", ["x", "\x00", "\U000e0001"])
 def test_no_value_however_long_makes_a_long_message(name: str, character: str) -> None:
     assert len(refusal(validation.product, product(**{name: character * 1_000_000})).message) < 100

@@ -68,7 +68,7 @@ def _hlg_to_linear(signal: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """ARIB STD-B67; white at a signal of .75 (ITU-R BT.2408)."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     scene = np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - c) / a) + b) / 12)
-    return scene / ((np.exp((0.75 - c) / a) + b) / 12)
+    return np.asarray(scene / ((np.exp((0.75 - c) / a) + b) / 12), np.float64)
 
 
 _SIGNAL = np.arange(65536) / 65535

@@ -84,16 +84,24 @@ def test_every_row_is_counted_once(images: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "rows", ["p1,Mug,,,,,,a.jpg,\n", "p1,Cup,,,,,,a.jpg,0 0 1 1\n", "p1,Cup,,,,,,a.jpg,\np1,Cup,,,,,,b.jpg,\n"]
-)
-def test_the_fingerprint_follows_the_rows(images: Path, rows: str) -> None:
-    before = read(images, "p1,Cup,,,,,,a.jpg,\n").entries[0].fingerprint()
-    assert read(images, "p1,Cup,,,,,,a.jpg,\n").entries[0].fingerprint() == before
-    assert read(images, rows).entries[0].fingerprint() != before
+@pytest.mark.parametrize("rows", ["p1,Cup,,,,,,a.jpg,0 0 1 1\n", "p1,Cup,,,,,,a.jpg,\np1,Cup,,,,,,b.jpg,\n"])
+def test_the_fingerprint_of_pictures_follows_the_pictures_alone(images: Path, rows: str) -> None:
+    (before,) = read(images, "p1,Cup,,,,,,a.jpg,\n").entries
+    (after,) = read(images, rows).entries
+    assert before.pictures_fingerprint() != after.pictures_fingerprint()
+    assert before.fields_fingerprint() == after.fields_fingerprint()
 
 
-def test_the_fingerprint_follows_the_file(images: Path) -> None:
-    before = read(images, "p1,Cup,,,,,,a.jpg,\n").entries[0].fingerprint()
+@pytest.mark.parametrize("row", ["p1,Mug,,,,,,a.jpg,\n", "p1,Cup,,,,0,,a.jpg,\n", "p1,Cup,,,,,EUR,a.jpg,\n"])
+def test_the_fingerprint_of_fields_follows_the_fields_alone(images: Path, row: str) -> None:
+    (before,) = read(images, "p1,Cup,,,,,,a.jpg,\n").entries
+    (after,) = read(images, row).entries
+    assert before.fields_fingerprint() != after.fields_fingerprint()
+    assert before.pictures_fingerprint() == after.pictures_fingerprint()
+
+
+def test_the_fingerprint_of_pictures_follows_the_file(images: Path) -> None:
+    before = read(images, "p1,Cup,,,,,,a.jpg,\n").entries[0].pictures_fingerprint()
+    assert read(images, "p1,Cup,,,,,,a.jpg,\n").entries[0].pictures_fingerprint() == before
     os.utime(images / "a.jpg", ns=(1, 1))
-    assert read(images, "p1,Cup,,,,,,a.jpg,\n").entries[0].fingerprint() != before
+    assert read(images, "p1,Cup,,,,,,a.jpg,\n").entries[0].pictures_fingerprint() != before

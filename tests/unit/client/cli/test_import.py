@@ -98,8 +98,92 @@ def test_what_changed_is_sent_again(gateway: Any, shop: Shop, run: Callable[...,
     shop.write("p1,Mug,,,,,,a.png,", "p2,Pot,,,,,,b.png,", "p3,Pan,,,,,,a.png,")
     (shop.images / "b.png").write_bytes(png + b"new")
     assert numbers(run().stdout) == (3, 2, 1, 0)
-    assert gateway.upserted() == ["p1", "p2", "p3", "p1", "p2"]
+    assert gateway.upserted() == ["p1", "p2", "p3", "p2"]
+    assert gateway.products["p1"].product.title == "Mug"
     assert gateway.products["p2"].pictures[0].picture == png + b"new"
+    assert numbers(run().stdout) == (3, 0, 3, 0)
+
+
+def updated(gateway: Any) -> list[str]:
+    requests = [call.request for call in gateway.calls if call.method == "UpdateProducts"]
+    return [update.id for request in requests for update in request.updates]
+
+
+def test_where_only_fields_have_changed_no_picture_is_sent(gateway: Any, shop: Shop, run: Callable[..., Any]) -> None:
+    shop.write("p1,Cup,u,m,c,9.5,EUR,a.png,", "p2,Pot,,,,1,,b.png,", "p3,Pan,,,,2,,a.png,")
+    run()
+    shop.write("p1,Cup,,,,8,EUR,a.png,", "p2,Pot,,,,,,b.png,", "p3,Pan,,,,2,,a.png,")
+    done = run()
+    assert (done.exit_code, numbers(done.stdout)) == (0, (3, 2, 1, 0))
+    assert (updated(gateway), len(gateway.upserted())) == (["p1", "p2"], 3)
+    assert gateway.products["p1"].product == pb.Product(id="p1", title="Cup", price=8, currency="EUR")
+    assert gateway.products["p2"].product == pb.Product(id="p2", title="Pot")
+    assert len(gateway.products["p2"].pictures) == 1
+
+
+@pytest.mark.parametrize("reason", ["NOT_FOUND", "INVALID_PRODUCT"])
+def test_what_cannot_be_updated_is_sent_whole(gateway: Any, shop: Shop, run: Callable[..., Any], reason: str) -> None:
+    shop.write("p1,Cup,,,,,,a.png,", "p2,Pot,,,,,,b.png,")
+    run()
+    gateway.row_errors["p1"] = [pb.RowError(reason=reason, message="no")]
+    shop.write("p1,Mug,,,,,,a.png,", "p2,Pan,,,,,,b.png,")
+    assert numbers(run().stdout) == (2, 2, 0, 0)
+    assert (updated(gateway), gateway.upserted()[2:]) == (["p1", "p2"], ["p1"])
+    assert {each.product.title for each in gateway.products.values()} == {"Mug", "Pan"}
+
+
+def test_an_update_that_is_refused_is_a_rejected_row(gateway: Any, shop: Shop, run: Callable[..., Any]) -> None:
+    shop.write("p1,Cup,,,,,,a.png,")
+    run()
+    gateway.row_errors["p1"] = [pb.RowError(reason="INVALID_PRODUCT", message="not so") for _ in range(2)]
+    shop.write("p1,Mug,,,,,,a.png,")
+    done = run()
+    assert (done.exit_code, numbers(done.stdout)) == (1, (1, 0, 0, 1))
+    assert done.stderr == 'line 2: product "p1": not so\n'
+
+
+def test_a_gateway_that_has_no_updates_gets_the_products_whole(
+    gateway: Any, shop: Shop, run: Callable[..., Any], fail: Callable[..., Any]
+) -> None:
+    shop.write("p1,Cup,,,,,,a.png,")
+    run()
+    shop.write("p1,Mug,,,,,,a.png,")
+    gateway.UpdateProducts = lambda _, context: fail(grpc.StatusCode.UNIMPLEMENTED).abort(context)
+    assert numbers(run().stdout) == (1, 1, 0, 0)
+    assert gateway.products["p1"].product.title == "Mug"
+
+
+def test_updates_wait_for_a_gateway_that_is_away_for_a_moment(
+    gateway: Any, shop: Shop, run: Callable[..., Any], fail: Callable[..., Any]
+) -> None:
+    shop.write("p1,Cup,,,,,,a.png,")
+    run()
+    shop.write("p1,Mug,,,,,,a.png,")
+    gateway.failures += [fail(grpc.StatusCode.UNAVAILABLE, "MILVUS_UNAVAILABLE")] * 2
+    assert numbers(run().stdout) == (1, 1, 0, 0)
+    assert len(gateway.upserted()) == 1
+
+
+def test_other_formats_are_told_by_the_file_or_by_the_option(
+    gateway: Any, shop: Shop, command: Callable[..., Any], tmp_path: Path
+) -> None:
+    images = ["--images", str(shop.images)]
+    lines = tmp_path / "products.jsonl"
+    lines.write_text('{"id": "j1", "price": 2, "pictures": [{"image": "a.png"}, {"image": "b.png"}], "stock": 4}\n')
+    done = command("products", "import", lines, *images)
+    assert (done.exit_code, numbers(done.stdout)) == (0, (2, 2, 0, 0))
+    assert "columns not used: stock" in done.stderr
+    google = tmp_path / "bulk.csv"
+    google.write_text('gs://bucket/shop/a.png,,set,g1,apparel-v2,Coat,"price=9,colour=red",\n')
+    done = command("products", "import", google, *images)
+    assert (done.exit_code, numbers(done.stdout)) == (0, (1, 1, 0, 0))
+    assert done.stderr.splitlines() == [
+        "product-set-id is ignored: all products are in one catalogue",
+        "labels not used: colour",
+    ]
+    assert gateway.products["g1"].product == pb.Product(id="g1", title="Coat", category="apparel-v2", price=9)
+    wrong = command("products", "import", google, *images, "--format", "csv")
+    assert wrong.exit_code == 1 and "the header has no column id" in wrong.stderr
 
 
 def test_what_the_gateway_has_lost_is_sent_again(gateway: Any, shop: Shop, run: Callable[..., Any]) -> None:

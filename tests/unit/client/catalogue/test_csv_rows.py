@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from framelens_client.catalogue.rows import CatalogueFile, Rejection, Row, open_catalogue
+from framelens_client.catalogue.csv_rows import CatalogueFile, open_text
+from framelens_client.catalogue.rows import Rejection, Row
 from framelens_client.errors import CatalogueError
 from framelens_client.results import Box, Product
 
@@ -11,7 +12,7 @@ HEADER = "id,title,url,merchant,category,price,currency,image,region\n"
 
 def read(path: Path, content: str | bytes) -> list[Row | Rejection]:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with open_catalogue(path) as file:
+    with open_text(path) as file:
         return list(CatalogueFile(path, file).rows())
 
 
@@ -29,7 +30,7 @@ def test_a_row(path: Path) -> None:
 def test_what_may_be_absent(path: Path) -> None:
     content = "\ufeffimage,id,title,url,merchant,category,price,currency,stock\r\na.jpg,p1,,,,,,,7\r\n"
     path.write_text(content, newline="")
-    with open_catalogue(path) as file:
+    with open_text(path) as file:
         catalogue = CatalogueFile(path, file)
         assert catalogue.unused_columns == ("stock",)
         assert list(catalogue.rows()) == [Row(2, Product("p1"), "a.jpg", None)]
@@ -38,6 +39,15 @@ def test_what_may_be_absent(path: Path) -> None:
 def test_columns_that_may_be_blank_may_be_left_out(path: Path) -> None:
     assert read(path, "id,image\np1,a.jpg\n") == [Row(2, Product("p1"), "a.jpg", None)]
     assert read(path, "id,title,image\np1,Cup,a.jpg\n") == [Row(2, Product("p1", "Cup"), "a.jpg", None)]
+
+
+def test_availability_and_boost(path: Path) -> None:
+    rows = read(path, "id,image,availability,boost\np1,a.jpg,in_stock,-.1\np2,a.jpg,,\np3,a.jpg,,much\n")
+    assert rows[:2] == [
+        Row(2, Product("p1", availability="in_stock", boost=-0.1), "a.jpg", None),
+        Row(3, Product("p2"), "a.jpg", None),
+    ]
+    assert str(rows[2]) == "line 4: product \"p3\": boost 'much' is not a number such as 0.1"
 
 
 def test_lines_are_those_of_an_editor(path: Path) -> None:
@@ -96,4 +106,4 @@ def test_a_bad_header_refuses_the_file(path: Path, content: bytes, flaw: str) ->
 
 def test_a_catalogue_that_is_not_there(path: Path) -> None:
     with pytest.raises(CatalogueError, match="No such file"):
-        open_catalogue(path)
+        open_text(path)
