@@ -18,6 +18,7 @@ from framelens_gateway.catalog import Catalog
 from framelens_gateway.deadline import EARLY_S, Deadline
 from framelens_gateway.errors import DeadlineExceeded, GatewayError, InternalError, NotArrived, Unauthenticated
 from framelens_gateway.metrics import Metrics
+from framelens_gateway.pictures import Pictures
 from framelens_gateway.settings import GatewaySettings
 from framelens_gateway.tracing import call_span
 from framelens_gateway.trials.search import Search
@@ -26,6 +27,8 @@ from framelens_gateway.trials.trials import Trials
 log = logging.getLogger(__name__)
 
 _MAX_CONTROL_IN_FLIGHT = 4
+# Each is one small file; a person's page asks for a dozen at once.
+_MAX_PICTURES_IN_FLIGHT = 64
 # More than all that a search may bring beside its picture.
 _BESIDE_PICTURE = 2**20
 
@@ -67,6 +70,7 @@ class Calls:
         search: Search,
         catalog: Catalog,
         trials: Trials,
+        pictures: Pictures,
         admission: Admission,
         metrics: Metrics,
     ) -> None:
@@ -75,7 +79,7 @@ class Calls:
         self._max_s, self._read_timeout_s = settings.max_deadline_s, settings.read_timeout_s
         self._metrics = metrics
         self._catalog, self._trials = catalog, trials
-        self.methods = _methods(settings, search, catalog, trials, admission)
+        self.methods = _methods(settings, search, catalog, trials, pictures, admission)
 
     async def close(self) -> None:
         """Ends a trial, and waits for writes that outlive their calls."""
@@ -159,7 +163,12 @@ class Calls:
 
 
 def _methods(
-    settings: GatewaySettings, search: Search, catalog: Catalog, trials: Trials, admission: Admission
+    settings: GatewaySettings,
+    search: Search,
+    catalog: Catalog,
+    trials: Trials,
+    pictures: Pictures,
+    admission: Admission,
 ) -> dict[str, Method]:
     most = settings.max_message_bytes
     # One picture each: as many as may be in flight would otherwise hold as many of the largest messages.
@@ -168,11 +177,14 @@ def _methods(
     writes = Lane("catalog", Admission(settings.max_catalog_in_flight), settings.catalog_deadline_s, most)
     # Their own, so that an import does not keep readers out.
     reads = Lane("catalog_read", Admission(settings.max_catalog_reads_in_flight), settings.catalog_deadline_s, most)
+    # Its own, so that a page full of pictures keeps no reader of the catalogue out.
+    crops = Lane("picture", Admission(_MAX_PICTURES_IN_FLIGHT), settings.default_deadline_s, most)
     # Its own, so that a trial can be stopped while searches are shed.
     control = Lane("trial", Admission(_MAX_CONTROL_IN_FLIGHT), settings.default_deadline_s, most)
     methods = (
         _method("VisualSearch", "Recognize", search.recognize, searches),
         _method("VisualSearch", "SearchRegion", search.search_region, searches),
+        _method("VisualSearch", "GetPicture", pictures.get, crops),
         _method("Catalog", "UpsertProducts", catalog.upsert, writes),
         _method("Catalog", "DeleteProducts", catalog.delete, writes),
         _method("Catalog", "GetProduct", catalog.get, reads),

@@ -28,6 +28,7 @@ from framelens_gateway.index import Index, MilvusIndex
 from framelens_gateway.merging import SearchMerger
 from framelens_gateway.metrics import Metrics
 from framelens_gateway.pacing import PacedRecognizer
+from framelens_gateway.pictures import Pictures
 from framelens_gateway.recognizer import Recognizer, TritonRecognizer
 from framelens_gateway.routing import Routing
 from framelens_gateway.serving import LiveServings, Servings
@@ -135,7 +136,9 @@ def _calls(
     trials = Trials(live, search_with(servings), candidates, search_with, limits, metrics.trials)
     crops = CropStore(settings.crops_dir)
     writes = CatalogWrites(recognizer, aliases, seen, crops, flusher, settings.max_picture_bytes)
-    return Calls(settings, TriedSearch(trials), Catalog(aliases, index, writes), trials, admission, metrics)
+    return Calls(
+        settings, TriedSearch(trials), Catalog(aliases, index, writes), trials, Pictures(crops), admission, metrics
+    )
 
 
 class _UvicornServer(uvicorn.Server):

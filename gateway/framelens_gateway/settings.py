@@ -52,6 +52,9 @@ class GatewaySettings(BaseSettings):
     crops_dir: Path = Field(
         Path("var/crops"), description="where the crop of every indexed picture is kept; gateways share one"
     )
+    samples_dir: Path | None = Field(
+        None, description="sample pictures and videos that the page offers; none when absent"
+    )
 
     max_in_flight: int = Field(64, ge=1, description="searches in flight; more are shed")
     max_catalog_in_flight: int = Field(4, ge=1, description="writes to the catalogue in flight; more are shed")
