@@ -113,10 +113,11 @@ export class FrameView {
       made.classList.toggle("low", object.box.y_min > ROOM_ABOVE);
     });
     const selected = this.#objects.find((object) => object.id === this.#selected);
-    for (const each of [this.shade, this.handles]) {
-      each.hidden = !selected;
-      if (selected) place(each, selected.box);
-    }
+    for (const each of [this.shade, this.handles]) each.hidden = !selected;
+    if (!selected) return;
+    place(this.shade, selected.box);
+    // Inside the frame, where they can be hit.
+    place(this.handles, selected.box, "9px");
   }
 
   #editing() {
@@ -151,10 +152,7 @@ export function nameOf(object) {
   return t("box", { label: labelName(object.label), percent: percentOf(object.score) });
 }
 
-function place(made, box) {
-  const percent = (value) => `${value * 100}%`;
-  made.style.left = percent(box.x_min);
-  made.style.top = percent(box.y_min);
-  made.style.width = percent(box.x_max - box.x_min);
-  made.style.height = percent(box.y_max - box.y_min);
+function place(made, box, least = "0px") {
+  const inset = (share) => `max(${least}, ${share * 100}%)`;
+  made.style.inset = [box.y_min, 1 - box.x_max, 1 - box.y_max, box.x_min].map(inset).join(" ");
 }
