@@ -18,7 +18,9 @@ import { durationOf, knownVideo } from "./videos.js";
 let frame = null;
 let video = null;
 let work = new AbortController();
+let looking = new AbortController();
 let address = "";
+let title = "";
 // By video id: what opens it here at a second.
 const openable = new Map();
 
@@ -48,6 +50,7 @@ const player = new VideoPlayer(byId("player"), { recognise, left: leaveFrame, fa
 
 function begin() {
   work.abort();
+  looking.abort();
   work = new AbortController();
   objects.clear();
   player.close();
@@ -55,6 +58,7 @@ function begin() {
   URL.revokeObjectURL(address);
   [frame, video, address] = [null, null, ""];
   view.clear();
+  view.setBusy(false);
   panel.clear();
   setDrawing(false);
   clearTimings();
@@ -69,7 +73,10 @@ function goHome() {
 function showWork(on) {
   byId("work").hidden = !on;
   byId("welcome").hidden = on;
-  document.body.classList.toggle("working", on);
+  if (!on) return;
+  // Whoever goes on by keyboard comes to the boxes next.
+  byId("content").focus({ preventScroll: true });
+  scrollTo(0, 0);
 }
 
 function openFile(file) {
@@ -83,24 +90,24 @@ function openFile(file) {
 async function openSample(sample, second) {
   begin();
   const { signal } = work;
-  const title = sampleTitle(sample);
-  const file = () => sampleFile(sample.name, signal);
-  if (sample.kind === "video") return openVideo(sampleAddress(sample), { title, file, id: sample.video_id }, second);
+  const name = sampleTitle(sample);
+  const file = (until) => sampleFile(sample.name, until);
+  if (sample.kind === "video") return openVideo(sampleAddress(sample), { title: name, file, id: sample.video_id }, second);
   try {
-    const picture = await file();
-    if (!signal.aborted) await openPicture(picture, title);
+    const picture = await file(signal);
+    if (!signal.aborted) await openPicture(picture, name);
   } catch (error) {
     fail(error, () => openSample(sample));
   }
 }
 
-async function openPicture(file, title) {
+async function openPicture(file, name) {
   const { signal } = work;
   showWork(true);
   address = URL.createObjectURL(file);
   frame = sendable(file);
-  const shown = view.showPicture(address, title).then(() => true, () => false);
-  const answered = await look({}, signal);
+  const shown = view.showPicture(address, name).then(() => true, () => false);
+  const answered = await look({});
   if (signal.aborted || (await shown)) return;
   // What nobody can see is no frame to work in.
   if (answered) showError(new Error(t("cannotShow")));
@@ -120,6 +127,7 @@ async function openVideo(source, wanted, second) {
     if (wanted.file && !openable.has(video)) openable.set(video, (at) => reopen(wanted, at));
     player.tell(known.note || null, 1);
     player.setMoments(known.moments);
+    if (!frame && known.moments.moments.length) hintAtVideo(wanted.title);
     if (!player.timeline.duration) player.timeline.setDuration(await durationOf(video, signal));
     announce(t("indexed"));
   } catch (error) {
@@ -130,8 +138,8 @@ async function openVideo(source, wanted, second) {
 }
 
 async function reopen(wanted, second) {
-  const file = await wanted.file();
   begin();
+  const file = await wanted.file(work.signal);
   address = URL.createObjectURL(file);
   await openVideo(address, wanted, second);
 }
@@ -140,7 +148,12 @@ async function reopen(wanted, second) {
 async function recognise() {
   holdFrame();
   player.setAnswered(true);
-  await look({ video_id: video, timestamp_s: player.second }, work.signal);
+  await look({ video_id: video, timestamp_s: player.second });
+}
+
+function hintAtVideo(name) {
+  title = name;
+  panel.hint(() => [name, t("videoHint")]);
 }
 
 function holdFrame() {
@@ -151,33 +164,37 @@ function holdFrame() {
 function leaveFrame() {
   if (!frame) return;
   frame = null;
+  looking.abort();
+  view.setBusy(false);
   objects.clear();
   view.show([], null);
-  panel.clear();
+  hintAtVideo(title);
   player.setAnswered(false);
 }
 
 /** Asks what is in the frame, shows it, and says whether it was answered. */
-async function look(more, signal) {
-  const looked = frame;
+async function look(more) {
+  looking.abort();
+  looking = new AbortController();
+  const { signal } = looking;
   view.setBusy(true);
   panel.wait();
   announce(t("looking"));
   try {
-    const answer = await timed(async () => recognize(await looked, more, signal));
-    if (signal.aborted || looked !== frame) return true;
+    const answer = await timed(async () => recognize(await frame, more, signal));
+    if (signal.aborted) return true;
     objects.found(answer.objects);
     render();
     sayFound();
     return true;
   } catch (error) {
-    if (signal.aborted || looked !== frame) return true;
+    if (signal.aborted) return true;
     panel.clear();
     player.setAnswered(false);
-    fail(error, () => look(more, signal));
+    fail(error, () => look(more));
     return false;
   } finally {
-    if (looked === frame || !frame) view.setBusy(false);
+    if (!signal.aborted) view.setBusy(false);
   }
 }
 
@@ -251,6 +268,7 @@ byId("draw").addEventListener("click", (event) => {
   if (event.detail === 0) draw({ x_min: 0.3, y_min: 0.3, x_max: 0.7, y_max: 0.7 });
   else setDrawing(byId("draw").getAttribute("aria-pressed") === "false");
 });
+document.addEventListener("keydown", (event) => event.key === "Escape" && setDrawing(false));
 byId("another").addEventListener("click", () => byId("file").click());
 byId("home").addEventListener("click", goHome);
 byId("file").addEventListener("change", (event) => {

@@ -11,6 +11,11 @@ const PREVIEWS = 3;
 
 export const alike = (object) => object.matches.filter((match) => match.score >= ALIKE);
 
+function hintOf(lines) {
+  const [title, words] = lines();
+  return [element("h2", {}, title), element("p", { class: "soft" }, words)];
+}
+
 function summary(match) {
   const title = match.title || match.id;
   return match.price === undefined ? title : `${title} · ${formatPrice(match.price, match.currency)}`;
@@ -25,11 +30,15 @@ export class MatchesPanel {
   constructor(root, handlers) {
     this.root = root;
     this.handlers = handlers;
-    onLanguage(() => this.#hidden || this.#render());
+    onLanguage(() => {
+      if (!this.#hidden) this.#render();
+      else if (this.hinted) this.root.replaceChildren(...hintOf(this.hinted));
+    });
   }
 
   clear() {
     this.#hidden = true;
+    this.hinted = null;
     this.root.replaceChildren();
     this.root.removeAttribute("aria-busy");
   }
@@ -44,10 +53,18 @@ export class MatchesPanel {
     );
   }
 
+  /** Before anything was asked; `lines` gives the words, again after each change of language. */
+  hint(lines) {
+    this.clear();
+    this.hinted = lines;
+    this.root.append(...hintOf(lines));
+  }
+
   show(objects, selected) {
     this.#objects = objects;
     this.#selected = objects.find((object) => object.id === selected) ?? null;
     this.#hidden = false;
+    this.hinted = null;
     this.#render();
   }
 
@@ -94,7 +111,7 @@ export class MatchesPanel {
     const others = object.matches.filter((match) => !best.includes(match));
     const parts = [
       element("button", { type: "button", class: "back", onclick: () => this.handlers.selected(null) }, t("all")),
-      element("h2", {}, object.drawn ? t("boxDrawn") : labelName(object.label)),
+      element("h2", { class: "label" }, object.drawn ? t("boxDrawn") : labelName(object.label)),
       this.#state(object),
     ];
     if (object.note) parts.push(element("p", { class: "note" }, object.note));

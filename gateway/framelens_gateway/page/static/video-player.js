@@ -64,8 +64,10 @@ export class VideoPlayer {
   }
 
   seek(second) {
-    if (this.video.readyState > 0) this.video.currentTime = second;
-    else this.video.addEventListener("loadedmetadata", () => this.seek(second), { once: true });
+    if (this.video.readyState > 0) {
+      this.video.currentTime = second;
+      this.#look();
+    } else this.video.addEventListener("loadedmetadata", () => this.seek(second), { once: true });
   }
 
   pause() {

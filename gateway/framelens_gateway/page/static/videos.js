@@ -15,7 +15,7 @@ export async function knownVideo(video, tell, signal) {
   const known = video.id ? await momentsOrNull(video.id, signal) : null;
   if (known) return { id: video.id, moments: known, note: "" };
   tell(t("hashing"));
-  const file = await video.file();
+  const file = await video.file(signal);
   const hash = await sha256(file, signal);
   const id = video.id || `${ACCOUNT}-${hash.slice(0, 40)}`;
   const stored = video.id ? null : await momentsOrNull(id, signal);
