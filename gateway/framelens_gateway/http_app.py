@@ -17,17 +17,19 @@ from starlette.types import Receive
 
 from framelens_client.reasons import STATUS_OF, Reason
 from framelens_client.v1 import framelens_pb2 as pb
-from framelens_gateway.calls import Calls, ReadRequest
+from framelens_gateway.calls import Calls, Method, ReadRequest
 from framelens_gateway.errors import GatewayError, InvalidRequest, Overloaded, TooLarge
 from framelens_gateway.health import Health
 from framelens_gateway.json_requests import message_of
 from framelens_gateway.json_schema import reference, schemas
 from framelens_gateway.metrics import Metrics
+from framelens_gateway.page.paths import add_page
 from framelens_gateway.settings import GatewaySettings
 
 _TIMEOUT_HEADER = "x-timeout-ms"
 _MULTIPART = "multipart/form-data"
 _JSON = "application/json"
+_JPEG = "image/jpeg"
 # Messages of more bytes are read and written on a thread: they take longer than others should wait for.
 _SMALL_BYTES = 2**18
 # Of a call: its caller has hung up, or it is none.
@@ -56,6 +58,7 @@ def http_app(settings: GatewaySettings, calls: Calls, health: Health, metrics: M
     )
     face = _HttpFace(settings, calls)
     face.add_paths(app)
+    add_page(app, settings.samples_dir)
 
     @app.get("/healthz", tags=["operations"], summary="The gateway itself is alive")
     async def healthz() -> dict[str, str]:
@@ -108,6 +111,11 @@ class _HttpFace:
         async def get_product(product_id: str, request: Request) -> Response:
             return await self._run("GetProduct", request, _given(pb.GetProductRequest(id=product_id)))
 
+        @app.get("/v1/pictures/{picture_id:path}", tags=["v1"], summary="The crop behind a match", name="GetPicture")
+        async def get_picture(picture_id: str, request: Request) -> Response:
+            answer = await self._answer("GetPicture", request, _given(pb.GetPictureRequest(picture_id=picture_id)))
+            return _picture_response(answer, picture_id, request)
+
         @app.get("/v1/trial", tags=["v1"], summary="The trial that is running, or the last one", name="GetTrial")
         async def get_trial(request: Request) -> Response:
             return await self._run("GetTrial", request, _given(pb.GetTrialRequest()))
@@ -119,6 +127,9 @@ class _HttpFace:
         return post
 
     async def _run(self, name: str, request: Request, read_body: ReadRequest) -> Response:
+        return await _json_response(await self._answer(name, request, read_body))
+
+    async def _answer(self, name: str, request: Request, read_body: ReadRequest) -> Message:
         was_read = asyncio.Event()
 
         async def read() -> Message:
@@ -136,7 +147,7 @@ class _HttpFace:
             await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
                 raise _HungUp
-            return await _json_response(work.result())
+            return work.result()
         finally:
             gone.cancel()
             work.cancel()
@@ -286,6 +297,19 @@ async def _json_response(message: Message) -> JSONResponse:
     return response() if message.ByteSize() <= _SMALL_BYTES else await asyncio.to_thread(response)
 
 
+def _picture_response(answer: Any, picture_id: str, request: Request) -> Response:  # noqa: ANN401
+    """An id is made from the picture's content, so that what it names never changes."""
+    headers = {
+        "etag": f'"{picture_id}"',
+        "cache-control": "private, max-age=31536000, immutable",
+        "vary": "authorization",
+        "x-content-type-options": "nosniff",
+    }
+    if headers["etag"] in request.headers.get("if-none-match", ""):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return Response(answer.picture, media_type=_JPEG, headers=headers)
+
+
 def _error_response(error: GatewayError) -> JSONResponse:
     """{"error": {"reason", "message"}} with the reason's status."""
     _, status = STATUS_OF[error.reason]
@@ -329,7 +353,7 @@ def _describe_contract(app: FastAPI, calls: Calls) -> None:
                 method = calls.methods.get(getattr(route, "name", ""))
                 if method is not None:
                     for operation in document["paths"][_plain_path(route)].values():
-                        answer = {_JSON: {"schema": reference(method.response.DESCRIPTOR)}}
+                        answer = _answer_schema(method)
                         operation["responses"]["200"]["content"] = answer
                         # FastAPI's own; a call that is wrong ends with 400 here.
                         operation["responses"].pop("422", None)
@@ -338,6 +362,12 @@ def _describe_contract(app: FastAPI, calls: Calls) -> None:
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _answer_schema(method: Method) -> dict[str, Any]:
+    if method.name == "GetPicture":
+        return {_JPEG: {"schema": {"type": "string", "format": "binary"}}}
+    return {_JSON: {"schema": reference(method.response.DESCRIPTOR)}}
 
 
 def _error_answers() -> dict[str, Any]:

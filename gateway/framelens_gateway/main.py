@@ -29,6 +29,7 @@ from framelens_gateway.merging import SearchMerger
 from framelens_gateway.metrics import Metrics
 from framelens_gateway.moment_search import MomentSearch
 from framelens_gateway.pacing import PacedRecognizer
+from framelens_gateway.pictures import Pictures
 from framelens_gateway.recognizer import Recognizer, Recognizes, TritonRecognizer
 from framelens_gateway.routing import Routing
 from framelens_gateway.serving import LiveServings, Servings
@@ -156,7 +157,8 @@ def _calls(
         FrameSettings(settings.video_min_gap_s, settings.video_max_gap_s, settings.max_picture_pixels),
         settings.detector,
     )
-    return Calls(settings, search, Catalog(aliases, index, writes), videos, trials, admission, metrics)
+    catalog = Catalog(aliases, index, writes)
+    return Calls(settings, search, catalog, videos, trials, Pictures(crops), admission, metrics)
 
 
 async def _sweep(settings: GatewaySettings) -> None:

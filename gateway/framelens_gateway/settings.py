@@ -61,6 +61,9 @@ class GatewaySettings(BaseSettings):
     video_dirs: list[Path] = Field(
         [], description="folders whose videos IndexVideo may read by path, as a JSON list; none by itself"
     )
+    samples_dir: Path | None = Field(
+        None, description="sample pictures and videos that the page offers; none when absent"
+    )
 
     max_in_flight: int = Field(64, ge=1, description="searches in flight; more are shed")
     max_catalog_in_flight: int = Field(4, ge=1, description="writes to the catalogue in flight; more are shed")

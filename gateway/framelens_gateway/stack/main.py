@@ -71,6 +71,7 @@ def _announce(path: Path, addresses: Addresses, supervisor: Supervisor) -> None:
     _write(path, addresses, supervisor)
     for name, address in addresses.as_dict().items():
         print(f"{name:16} {address}")
+    print(f"{'page':16} http://{addresses.http}/")
     print(f"FrameLens is ready; the addresses are in {path}. Ctrl-C stops it.", flush=True)
 
 

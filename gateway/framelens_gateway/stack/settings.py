@@ -16,6 +16,9 @@ class StackSettings(BaseSettings):
     server_env: Path = Field(Path(".venv/server"), description="virtual environment that holds framelens-triton")
     model_repository: Path = Path("model_repository")
     var_dir: Path = Field(Path("var"), description="holds serve.json, logs, and the index and crops")
+    samples_dir: Path = Field(
+        Path("var/samples"), description="sample pictures and videos that the page offers, where there is such a folder"
+    )
     host: str = Field("127.0.0.1", description="where the gateway listens; Triton and Milvus stay on loopback")
     grpc_port: int = Field(0, ge=0, le=65535, description="0 takes a free one")
     http_port: int = Field(0, ge=0, le=65535, description="0 takes a free one")

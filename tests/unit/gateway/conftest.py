@@ -25,6 +25,7 @@ from framelens_gateway.index import MilvusIndex
 from framelens_gateway.index_types import IndexSettings
 from framelens_gateway.merging import SearchMerger
 from framelens_gateway.metrics import Metrics
+from framelens_gateway.pictures import Pictures
 from framelens_gateway.recognizer import DETECTOR
 from framelens_gateway.routing import Routing
 from framelens_gateway.serving import LiveServings, Servings
@@ -159,13 +160,19 @@ def metrics() -> Metrics:
 
 @pytest.fixture
 def make_calls(
-    trials: Trials, catalog: Catalog, videos: Videos, metrics: Metrics, settings: GatewaySettings
+    trials: Trials,
+    catalog: Catalog,
+    videos: Videos,
+    crops: CropStore,
+    metrics: Metrics,
+    settings: GatewaySettings,
 ) -> Callable[..., Calls]:
     """Calls under settings of the test's own."""
 
     def make(**changed: Any) -> Calls:
         here = settings.model_copy(update=changed)
-        return Calls(here, TriedSearch(trials), catalog, videos, trials, Admission(here.max_in_flight), metrics)
+        admission = Admission(here.max_in_flight)
+        return Calls(here, TriedSearch(trials), catalog, videos, trials, Pictures(crops), admission, metrics)
 
     return make
 

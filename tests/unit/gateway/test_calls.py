@@ -60,7 +60,7 @@ def metrics() -> Metrics:
 
 def calls_with(work: Work, metrics: Metrics, **settings: Any) -> Calls:
     chosen = GatewaySettings(**settings)
-    return Calls(chosen, work, work, work, work, Admission(chosen.max_in_flight), metrics)  # type: ignore[arg-type]
+    return Calls(chosen, work, work, work, work, work, Admission(chosen.max_in_flight), metrics)  # type: ignore[arg-type]
 
 
 def counted(metrics: Metrics, outcome: str) -> float:

@@ -19,6 +19,7 @@ from framelens_client.reasons import STATUS_OF, Reason
 from framelens_client.v1 import framelens_pb2 as pb
 from framelens_gateway import http_app as http_app_module
 from framelens_gateway.calls import Calls
+from framelens_gateway.crops import CropStore
 from framelens_gateway.errors import GatewayError, Overloaded
 from framelens_gateway.health import Health
 from framelens_gateway.http_app import http_app
@@ -134,6 +135,18 @@ async def test_the_catalogue(http: httpx.AsyncClient) -> None:
     assert deleted.json() == {"deleted": ["plain"], "missing": ["none"]}
     assert reason(await http.get("/v1/products/plain")) == (404, "NOT_FOUND")
     assert reason(await http.get("/v1/products/")) == (400, "INVALID_ARGUMENT")
+
+
+async def test_the_picture_of_a_match_may_be_kept_for_good(http: httpx.AsyncClient, crops: CropStore) -> None:
+    name = "0123456789abcdef" * 2
+    await crops.save({name: b"\xff\xd8crop"})
+    answer = await http.get(f"/v1/pictures/{name}")
+    assert (answer.content, answer.headers["content-type"]) == (b"\xff\xd8crop", "image/jpeg")
+    assert "immutable" in answer.headers["cache-control"]
+    again = await http.get(f"/v1/pictures/{name}", headers={"if-none-match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    for missing in ("f" * 32, "..%2F..%2Fsecret", "a/b"):
+        assert reason(await http.get(f"/v1/pictures/{missing}")) == (404, "NOT_FOUND")
 
 
 async def test_a_trial(http: httpx.AsyncClient, recognizer: FakeRecognizer) -> None:
