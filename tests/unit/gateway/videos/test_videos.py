@@ -240,7 +240,8 @@ async def test_deletes_all_of_it(
         await videos.moments(pb.GetMomentsRequest(video_id="v"), soon)
 
 
-async def test_lists_and_reads_many(videos: Videos, clip: bytes, soon: Deadline) -> None:
+async def test_lists_and_reads_many(videos: Videos, clip: bytes) -> None:
+    soon = Deadline.after(60)
     for number in range(3):
         await index_video(videos, header(f"v{number}", account="ann" if number else "bob"), clip)
     page = await videos.list_videos(pb.ListVideosRequest(page_size=2), soon)
