@@ -17,7 +17,7 @@ from starlette.types import Receive
 
 from framelens_client.reasons import STATUS_OF, Reason
 from framelens_client.v1 import framelens_pb2 as pb
-from framelens_gateway.calls import Calls, ReadRequest
+from framelens_gateway.calls import Calls, Method, ReadRequest
 from framelens_gateway.errors import GatewayError, InvalidRequest, Overloaded, TooLarge
 from framelens_gateway.health import Health
 from framelens_gateway.json_requests import message_of
@@ -320,7 +320,8 @@ def _describe_contract(app: FastAPI, calls: Calls) -> None:
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = generate()
-            descriptors = [m.DESCRIPTOR for method in calls.methods.values() for m in (method.request, method.response)]
+            offered = [method for method in calls.methods.values() if isinstance(method, Method)]
+            descriptors = [message.DESCRIPTOR for method in offered for message in (method.request, method.response)]
             components = document.setdefault("components", {}).setdefault("schemas", {})
             components.update({**schemas(descriptors), "Error": _ERROR_SCHEMA})
             for route in app.routes:
