@@ -11,6 +11,8 @@ _NEWEST = 0.1
 _FIRST_GUESS_S = 0.1
 # Sooner than this the callers that were shed would come back all at once.
 _SHORTEST_RETRY_S = 0.02
+# A stream may last for hours, but with many permits one comes back sooner.
+_LONGEST_RETRY_S = 30.0
 
 
 class Admission:
@@ -25,7 +27,7 @@ class Admission:
     def permit(self) -> Iterator[None]:
         """Raises Overloaded, with the mean duration of a request as the time to come back."""
         if self.in_flight >= self._max:
-            raise Overloaded(self.in_flight, max(self._mean_s, _SHORTEST_RETRY_S))
+            raise Overloaded(self.in_flight, min(max(self._mean_s, _SHORTEST_RETRY_S), _LONGEST_RETRY_S))
         self.in_flight += 1
         start = time.monotonic()
         answered = False

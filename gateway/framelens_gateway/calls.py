@@ -4,12 +4,14 @@ import asyncio
 import hmac
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
+from prometheus_client import Counter
 
 from framelens_client.reasons import Reason
 from framelens_client.v1 import framelens_pb2 as pb
@@ -35,18 +37,23 @@ _BESIDE_PICTURE = 2**20
 
 # Raises GatewayError.
 ReadRequest = Callable[[], Awaitable[Message]]
+Work = Callable[[Any, Deadline], Awaitable[Message]]
+# Takes the caller's messages, each when it asks for it, until the caller has sent all; gives answers as they are ready.
+# The deadline is None where there is none.
+StreamingWork = Callable[[AsyncIterator[Any], Deadline | None], AsyncGenerator[Message, None]]
 
 
 @dataclass(frozen=True)
 class Lane:
     """Calls that share a bound on how many are in flight, the deadline of callers that name none, and a largest size.
 
-    `max_request_bytes` is of a message as it is in gRPC.
+    Without `default_deadline_s` such callers have `max_deadline_s`, and streams no deadline at all. `max_request_bytes`
+    is of a message as it is in gRPC.
     """
 
     name: str
     admission: Admission
-    default_deadline_s: float
+    default_deadline_s: float | None
     max_request_bytes: int
 
 
@@ -58,7 +65,19 @@ class Method:
     name: str
     request: type[Message]
     response: type[Message]
-    work: Callable[[Any, Deadline], Awaitable[Message]]
+    work: Work
+    lane: Lane
+
+
+@dataclass(frozen=True)
+class StreamingMethod:
+    """One method of the contract that takes a stream of messages and answers with a stream."""
+
+    service: str
+    name: str
+    request: type[Message]
+    response: type[Message]
+    work: StreamingWork
     lane: Lane
 
 
@@ -81,7 +100,10 @@ class Calls:
         self._max_s, self._read_timeout_s = settings.max_deadline_s, settings.read_timeout_s
         self._metrics = metrics
         self._catalog, self._trials = catalog, trials
-        self.methods = _methods(settings, search, catalog, videos, trials, pictures, admission)
+        methods = _methods(settings, search, catalog, videos, trials, pictures, admission)
+        self._unary = {method.name: method for method in methods if isinstance(method, Method)}
+        self._streaming = {method.name: method for method in methods if isinstance(method, StreamingMethod)}
+        self.methods = self._unary | self._streaming
 
     async def close(self) -> None:
         """Ends a trial, and waits for writes that outlive their calls."""
@@ -94,18 +116,36 @@ class Calls:
         The request is read only for a caller with a token, once there is a permit: until then it costs nothing. Of the
         headers, by lowercase names, `authorization` and those of W3C Trace Context are used.
         """
-        with call_span(name, headers):
-            return await self._accounted(self.methods[name], read, headers.get("authorization"), timeout_s)
+        with call_span(name, headers), self._counted(self._metrics.requests, name, timeout_s):
+            self._check_token(headers.get("authorization"))
+            return await self._admitted(self._unary[name], read, timeout_s)
 
-    async def _accounted(
-        self, method: Method, read: ReadRequest, authorization: str | None, timeout_s: float | None
-    ) -> Message:
+    async def stream(
+        self,
+        name: str,
+        requests: AsyncIterator[Message],
+        headers: Mapping[str, str],
+        timeout_s: float | None,
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        """Runs one streaming method until its work is done. Raises GatewayError, and nothing else but cancellation.
+
+        `requests` is read as its work asks for it, and `send` awaited before it goes on: so each side waits for the
+        other. Only a caller's own deadline, or its lane's, ends it; `max_deadline_s` does not.
+        """
+        method = self._streaming[name]
+        with call_span(name, headers), self._counted(self._metrics.streams, name, timeout_s):
+            self._check_token(headers.get("authorization"))
+            with self._permit(method.lane):
+                await _streamed(method, requests, timeout_s, send)
+
+    @contextmanager
+    def _counted(self, counter: Counter, name: str, timeout_s: float | None) -> Iterator[None]:
+        """Counts how it ended. Raises GatewayError, and nothing else but cancellation."""
         started = time.monotonic()
         outcome = "OK"
         try:
-            self._check_token(authorization)
-            with method.lane.admission.permit():
-                return await self._timed(method, read, timeout_s)
+            yield
         except GatewayError as error:
             outcome = error.reason
             raise
@@ -114,40 +154,44 @@ class Calls:
             outcome = Reason.DEADLINE_EXCEEDED if late else Reason.CANCELLED
             raise
         except Exception as error:
-            log.exception("%s failed", method.name)
+            log.exception("%s failed", name)
             outcome = Reason.INTERNAL
             raise InternalError from error
         finally:
-            self._metrics.requests.labels(method.name, outcome).inc()
+            counter.labels(name, outcome).inc()
+
+    @contextmanager
+    def _permit(self, lane: Lane) -> Iterator[None]:
+        """Raises Overloaded."""
+        gauge = self._metrics.in_flight.labels(lane.name)
+        try:
+            with lane.admission.permit():
+                gauge.set(lane.admission.in_flight)
+                yield
+        finally:
+            gauge.set(lane.admission.in_flight)
+
+    async def _admitted(self, method: Method, read: ReadRequest, timeout_s: float | None) -> Message:
+        with self._permit(method.lane):
+            started = time.perf_counter()
+            try:
+                response = await self._timed(method, read, timeout_s)
+            finally:
+                self._metrics.latency.labels(method.name).observe(time.perf_counter() - started)
+            self._observe_stages(response)
+            return response
 
     async def _timed(self, method: Method, read: ReadRequest, timeout_s: float | None) -> Message:
-        lane, started = method.lane, time.perf_counter()
-        seconds = min(lane.default_deadline_s if timeout_s is None else timeout_s, self._max_s)
+        given = method.lane.default_deadline_s if timeout_s is None else timeout_s
+        seconds = self._max_s if given is None else min(given, self._max_s)
         deadline = Deadline.after(seconds)
-        self._metrics.in_flight.labels(lane.name).set(lane.admission.in_flight)
-        try:
-            async with asyncio.timeout(seconds) as limit:
-                response = await method.work(await self._read(read), deadline)
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            left = f"{seconds * 1e3:.0f} ms" if seconds >= 1e-3 else "less than 1 ms"
-            raise DeadlineExceeded(f"{method.name}, which had {left} left when it arrived") from error
-        finally:
-            self._metrics.latency.labels(method.name).observe(time.perf_counter() - started)
-            self._metrics.in_flight.labels(lane.name).set(lane.admission.in_flight - 1)
-        self._observe_stages(response)
-        return response
+        async with _within(seconds, _deadline_exceeded(method.name, seconds)):
+            return await method.work(await self._read(read), deadline)
 
     async def _read(self, read: ReadRequest) -> Message:
         """Raises NotArrived: a caller that stalls would keep its permit from the others as long as its deadline."""
-        try:
-            async with asyncio.timeout(self._read_timeout_s) as limit:
-                return await read()
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            raise NotArrived(self._read_timeout_s) from error
+        async with _within(self._read_timeout_s, NotArrived(self._read_timeout_s)):
+            return await read()
 
     def _observe_stages(self, response: Message) -> None:
         if isinstance(response, pb.RecognizeResponse | pb.SearchRegionResponse):
@@ -164,6 +208,39 @@ class Calls:
             raise Unauthenticated
 
 
+async def _streamed(
+    method: StreamingMethod,
+    requests: AsyncIterator[Message],
+    timeout_s: float | None,
+    send: Callable[[Message], Awaitable[None]],
+) -> None:
+    seconds = method.lane.default_deadline_s if timeout_s is None else timeout_s
+    deadline = None if seconds is None else Deadline.after(seconds)
+    async with (
+        _within(seconds, _deadline_exceeded(method.name, seconds or 0.0)),
+        aclosing(method.work(requests, deadline)) as responses,
+    ):
+        async for response in responses:
+            await send(response)
+
+
+@asynccontextmanager
+async def _within(seconds: float | None, late: GatewayError) -> AsyncIterator[None]:
+    """Raises `late` when the time is over; a TimeoutError that is raised within is not ours."""
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            yield
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise late from error
+
+
+def _deadline_exceeded(name: str, seconds: float) -> DeadlineExceeded:
+    left = f"{seconds * 1e3:.0f} ms" if seconds >= 1e-3 else "less than 1 ms"
+    return DeadlineExceeded(f"{name}, which had {left} left when it arrived")
+
+
 def _methods(
     settings: GatewaySettings,
     search: Search,
@@ -172,7 +249,7 @@ def _methods(
     trials: Trials,
     pictures: Pictures,
     admission: Admission,
-) -> dict[str, Method]:
+) -> tuple[Method | StreamingMethod, ...]:
     most = settings.max_message_bytes
     # One picture each: as many as may be in flight would otherwise hold as many of the largest messages.
     one_picture = min(settings.max_picture_bytes + _BESIDE_PICTURE, most)
@@ -186,7 +263,7 @@ def _methods(
     control = Lane("trial", Admission(_MAX_CONTROL_IN_FLIGHT), settings.default_deadline_s, most)
     # Their own: they read a small file each, and are asked for with every page of a feed.
     moments = Lane("moments", Admission(settings.max_moments_in_flight), settings.default_deadline_s, _BESIDE_PICTURE)
-    methods = (
+    return (
         _method("VisualSearch", "GetMoments", videos.moments, moments),
         _method("VisualSearch", "BatchGetMoments", videos.batch_moments, moments),
         _method("Catalog", "DeleteVideo", videos.delete, writes),
@@ -204,12 +281,25 @@ def _methods(
         _method("Trials", "StopTrial", trials.stop, control),
         _method("Trials", "GetTrial", trials.get, control),
     )
-    return {method.name: method for method in methods}
 
 
-def _method(service: str, name: str, work: Callable[[Any, Deadline], Awaitable[Message]], lane: Lane) -> Method:
+def _method(service: str, name: str, work: Work, lane: Lane) -> Method:
+    return Method(*_described(service, name), work, lane)
+
+
+def _streaming_method(service: str, name: str, work: StreamingWork, lane: Lane) -> StreamingMethod:
+    """Such as `_streaming_method("Catalog", "IndexVideo", videos.index, lane)`, with a lane of its own.
+
+    `work` is an async generator function, run in the call's own task. It is closed when the call ends, however that is;
+    when the caller goes, it is cancelled where it waits. What it has begun is its to end in a `finally`, which may be
+    cancelled where it awaits. A GatewayError that it raises is the status of the call. That `requests` has come to its
+    end is no proof that a caller has sent all: one that goes looks the same, until the cancellation comes.
+    """
+    return StreamingMethod(*_described(service, name), work, lane)
+
+
+def _described(service: str, name: str) -> tuple[str, str, type[Message], type[Message]]:
     """The contract says which messages a method takes and gives."""
     described = pb.DESCRIPTOR.services_by_name[service]
     method = described.methods_by_name[name]
-    request, response = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
-    return Method(described.full_name, name, request, response, work, lane)
+    return described.full_name, name, GetMessageClass(method.input_type), GetMessageClass(method.output_type)

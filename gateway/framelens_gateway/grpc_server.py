@@ -1,7 +1,7 @@
 """The gRPC face: framelens.v1, standard health and reflection."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -13,7 +13,7 @@ from grpc_status import rpc_status
 
 from framelens_client.reasons import ERROR_DOMAIN, STATUS_OF
 from framelens_gateway.addresses import host_port
-from framelens_gateway.calls import Calls, Method
+from framelens_gateway.calls import Calls, Method, StreamingMethod
 from framelens_gateway.errors import GatewayError, InvalidRequest, Overloaded, TooLarge
 from framelens_gateway.health import Health
 from framelens_gateway.settings import GatewaySettings
@@ -34,6 +34,9 @@ def grpc_server(settings: GatewaySettings, calls: Calls, health: Health) -> grpc
             # Feed services ping to keep idle connections; without this the server would hang up on them.
             ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
             ("grpc.keepalive_permit_without_calls", 1),
+            # A caller that has vanished without a word would keep its stream's permit for hours.
+            ("grpc.keepalive_time_ms", 60_000),
+            ("grpc.keepalive_timeout_ms", 20_000),
         ]
     )
     services = sorted({method.service for method in calls.methods.values()})
@@ -50,8 +53,12 @@ def grpc_server(settings: GatewaySettings, calls: Calls, health: Health) -> grpc
     return server
 
 
-def _handler(calls: Calls, method: Method) -> "grpc.RpcMethodHandler[Message, Message]":
-    """A unary method, but served as one that takes a stream: gRPC would read the request before anybody is asked."""
+def _handler(calls: Calls, method: Method | StreamingMethod) -> "grpc.RpcMethodHandler[Message, Message]":
+    if isinstance(method, StreamingMethod):
+        return grpc.stream_stream_rpc_method_handler(
+            _streaming_behaviour(calls, method), response_serializer=method.response.SerializeToString
+        )
+    # A unary method, but served as one that takes a stream: gRPC would read the request before anybody is asked.
     return grpc.stream_unary_rpc_method_handler(
         _behaviour(calls, method), response_serializer=method.response.SerializeToString
     )
@@ -59,32 +66,55 @@ def _handler(calls: Calls, method: Method) -> "grpc.RpcMethodHandler[Message, Me
 
 def _behaviour(calls: Calls, method: Method) -> "Callable[[AsyncIterator[bytes], Context], Awaitable[Message]]":
     async def behave(requests: AsyncIterator[bytes], context: "Context") -> Message:
-        metadata = dict(context.invocation_metadata() or ())
-
         async def read() -> Message:
-            return await _only(requests, method)
+            async for content in requests:
+                return _parsed(content, method)
+            raise InvalidRequest(f"the call brings no {method.request.DESCRIPTOR.name}")
 
         try:
-            return await calls.run(method.name, read, metadata, context.time_remaining())
+            return await calls.run(method.name, read, _headers(context), context.time_remaining())
         except GatewayError as error:
-            status = rpc_status.to_status(error_status(error))
-            await context.abort_with_status(status)  # type: ignore[attr-defined]
-            raise AssertionError("abort_with_status raises") from error
+            await _abort(context, error)
 
     return behave
 
 
-async def _only(requests: AsyncIterator[bytes], method: Method) -> Message:
-    """Raises InvalidRequest."""
-    kind = method.request.DESCRIPTOR.name
-    async for content in requests:
-        if len(content) > method.lane.max_request_bytes:
-            raise TooLarge(method.name, method.lane.max_request_bytes)
+def _streaming_behaviour(
+    calls: Calls, method: StreamingMethod
+) -> "Callable[[AsyncIterator[bytes], Context], Awaitable[None]]":
+    async def behave(requests: AsyncIterator[bytes], context: "Context") -> None:
+        messages = _messages(requests, method)
         try:
-            return method.request.FromString(content)
-        except DecodeError as error:
-            raise InvalidRequest(f"the request is not a {kind}: {error}") from error
-    raise InvalidRequest(f"the call brings no {kind}")
+            await calls.stream(method.name, messages, _headers(context), context.time_remaining(), context.write)
+        except GatewayError as error:
+            await _abort(context, error)
+
+    return behave
+
+
+def _headers(context: "Context") -> dict[str, str]:
+    return dict(context.invocation_metadata() or ())
+
+
+async def _abort(context: "Context", error: GatewayError) -> NoReturn:
+    await context.abort_with_status(rpc_status.to_status(error_status(error)))  # type: ignore[attr-defined]
+    raise AssertionError("abort_with_status raises") from error
+
+
+async def _messages(requests: AsyncIterator[bytes], method: StreamingMethod) -> AsyncIterator[Message]:
+    """Each is read and parsed when it is asked for. Raises InvalidRequest."""
+    async for content in requests:
+        yield _parsed(content, method)
+
+
+def _parsed(content: bytes, method: Method | StreamingMethod) -> Message:
+    """Raises InvalidRequest."""
+    if len(content) > method.lane.max_request_bytes:
+        raise TooLarge(method.name, method.lane.max_request_bytes)
+    try:
+        return method.request.FromString(content)
+    except DecodeError as error:
+        raise InvalidRequest(f"the request is not a {method.request.DESCRIPTOR.name}: {error}") from error
 
 
 def error_status(error: GatewayError) -> status_pb2.Status:

@@ -346,7 +346,8 @@ def _describe_contract(app: FastAPI, calls: Calls) -> None:
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = generate()
-            descriptors = [m.DESCRIPTOR for method in calls.methods.values() for m in (method.request, method.response)]
+            offered = [method for method in calls.methods.values() if isinstance(method, Method)]
+            descriptors = [message.DESCRIPTOR for method in offered for message in (method.request, method.response)]
             components = document.setdefault("components", {}).setdefault("schemas", {})
             components.update({**schemas(descriptors), "Error": _ERROR_SCHEMA})
             for route in app.routes:

@@ -19,6 +19,12 @@ class Metrics:
             ["method", "outcome"],
             registry=self.registry,
         )
+        self.streams = Counter(
+            "framelens_streams",
+            "Calls of streaming methods that have ended, by method and outcome (OK or a reason)",
+            ["method", "outcome"],
+            registry=self.registry,
+        )
         self.latency = Histogram(
             "framelens_request_seconds",
             "Duration of admitted calls",
