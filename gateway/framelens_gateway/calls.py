@@ -263,20 +263,23 @@ def _methods(
     control = Lane("trial", Admission(_MAX_CONTROL_IN_FLIGHT), settings.default_deadline_s, most)
     # Their own: they read a small file each, and are asked for with every page of a feed.
     moments = Lane("moments", Admission(settings.max_moments_in_flight), settings.default_deadline_s, _BESIDE_PICTURE)
+    # Its own: a video takes minutes, and cores.
+    indexing = Lane("video", Admission(settings.max_videos_in_flight), None, most)
     return (
-        _method("VisualSearch", "GetMoments", videos.moments, moments),
-        _method("VisualSearch", "BatchGetMoments", videos.batch_moments, moments),
-        _method("Catalog", "DeleteVideo", videos.delete, writes),
-        _method("Catalog", "GetVideo", videos.get, reads),
-        _method("Catalog", "ListVideos", videos.list_videos, reads),
         _method("VisualSearch", "Recognize", search.recognize, searches),
         _method("VisualSearch", "SearchRegion", search.search_region, searches),
+        _method("VisualSearch", "GetMoments", videos.moments, moments),
+        _method("VisualSearch", "BatchGetMoments", videos.batch_moments, moments),
         _method("VisualSearch", "GetPicture", pictures.get, crops),
         _method("Catalog", "UpsertProducts", catalog.upsert, writes),
         _method("Catalog", "UpdateProducts", catalog.update, writes),
         _method("Catalog", "DeleteProducts", catalog.delete, writes),
         _method("Catalog", "GetProduct", catalog.get, reads),
         _method("Catalog", "ListProducts", catalog.list_products, reads),
+        _streaming_method("Catalog", "IndexVideo", videos.index, indexing),
+        _method("Catalog", "DeleteVideo", videos.delete, writes),
+        _method("Catalog", "GetVideo", videos.get, reads),
+        _method("Catalog", "ListVideos", videos.list_videos, reads),
         _method("Trials", "StartTrial", trials.start, control),
         _method("Trials", "StopTrial", trials.stop, control),
         _method("Trials", "GetTrial", trials.get, control),

@@ -6,32 +6,35 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from google.protobuf import json_format
 from google.protobuf.message import Message
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.types import Message as RequestMessage
-from starlette.types import Receive
 
 from framelens_client.reasons import STATUS_OF, Reason
 from framelens_client.v1 import framelens_pb2 as pb
 from framelens_gateway.calls import Calls, Method, ReadRequest
-from framelens_gateway.errors import GatewayError, InvalidRequest, Overloaded, TooLarge
+from framelens_gateway.errors import GatewayError, InvalidRequest, TooLarge
 from framelens_gateway.health import Health
+from framelens_gateway.http_answers import (
+    JPEG,
+    SMALL_BYTES,
+    error_body,
+    error_response,
+    json_response,
+    picture_response,
+)
+from framelens_gateway.http_bodies import TIMEOUT_HEADER, check_timeout, limited, timeout_s
+from framelens_gateway.http_videos import add_video_upload
 from framelens_gateway.json_requests import message_of
 from framelens_gateway.json_schema import reference, schemas
 from framelens_gateway.metrics import Metrics
 from framelens_gateway.page.paths import add_page
 from framelens_gateway.settings import GatewaySettings
 
-_TIMEOUT_HEADER = "x-timeout-ms"
 _MULTIPART = "multipart/form-data"
 _JSON = "application/json"
-_JPEG = "image/jpeg"
-# Messages of more bytes are read and written on a thread: they take longer than others should wait for.
-_SMALL_BYTES = 2**18
 # Of a call: its caller has hung up, or it is none.
 _NEVER_ANSWERS = (Reason.CANCELLED, Reason.METHOD_NOT_ALLOWED)
 _ERROR_SCHEMA: dict[str, Any] = {
@@ -58,6 +61,7 @@ def http_app(settings: GatewaySettings, calls: Calls, health: Health, metrics: M
     )
     face = _HttpFace(settings, calls)
     face.add_paths(app)
+    add_video_upload(app, calls, settings.max_video_bytes, settings.read_timeout_s)
     add_page(app, settings.samples_dir)
 
     @app.get("/healthz", tags=["operations"], summary="The gateway itself is alive")
@@ -75,12 +79,12 @@ def http_app(settings: GatewaySettings, calls: Calls, health: Health, metrics: M
 
     @app.exception_handler(GatewayError)
     async def failed(_: Request, error: GatewayError) -> JSONResponse:
-        return _error_response(error)
+        return error_response(error)
 
     @app.exception_handler(HTTPException)
     async def unknown_path(_: Request, error: HTTPException) -> JSONResponse:
         reason = Reason.NOT_FOUND if error.status_code == HTTPStatus.NOT_FOUND else Reason.METHOD_NOT_ALLOWED
-        body = _error_body(reason, f"{error.detail}; /docs lists the paths")
+        body = error_body(reason, f"{error.detail}; /docs lists the paths")
         return JSONResponse(body, STATUS_OF[reason][1], error.headers)
 
     _describe_contract(app, calls)
@@ -102,6 +106,9 @@ class _HttpFace:
             ("/v1/products:update", "UpdateProducts", "Change what products say, and leave their pictures alone"),
             ("/v1/products:delete", "DeleteProducts", "Delete products by id"),
             ("/v1/products:list", "ListProducts", "List products in the order of their ids"),
+            ("/v1/moments:batch", "BatchGetMoments", "When to offer recognition in several videos"),
+            ("/v1/videos:list", "ListVideos", "List videos in the order of their ids"),
+            ("/v1/videos:delete", "DeleteVideo", "Delete a video and all that is stored of it"),
             ("/v1/trial", "StartTrial", "Try a candidate on live requests, in shadow or as a canary"),
             ("/v1/trial:stop", "StopTrial", "End the trial at once"),
         ):
@@ -114,7 +121,15 @@ class _HttpFace:
         @app.get("/v1/pictures/{picture_id:path}", tags=["v1"], summary="The crop behind a match", name="GetPicture")
         async def get_picture(picture_id: str, request: Request) -> Response:
             answer = await self._answer("GetPicture", request, _given(pb.GetPictureRequest(picture_id=picture_id)))
-            return _picture_response(answer, picture_id, request)
+            return picture_response(answer, picture_id, request)
+
+        @app.get("/v1/moments/{video_id:path}", tags=["v1"], summary="When to offer recognition", name="GetMoments")
+        async def get_moments(video_id: str, request: Request) -> Response:
+            return await self._run("GetMoments", request, _given(pb.GetMomentsRequest(video_id=video_id)))
+
+        @app.get("/v1/videos/{video_id:path}", tags=["v1"], summary="One video", name="GetVideo")
+        async def get_video(video_id: str, request: Request) -> Response:
+            return await self._run("GetVideo", request, _given(pb.GetVideoRequest(id=video_id)))
 
         @app.get("/v1/trial", tags=["v1"], summary="The trial that is running, or the last one", name="GetTrial")
         async def get_trial(request: Request) -> Response:
@@ -127,21 +142,21 @@ class _HttpFace:
         return post
 
     async def _run(self, name: str, request: Request, read_body: ReadRequest) -> Response:
-        return await _json_response(await self._answer(name, request, read_body))
+        return await json_response(await self._answer(name, request, read_body))
 
     async def _answer(self, name: str, request: Request, read_body: ReadRequest) -> Message:
         was_read = asyncio.Event()
 
         async def read() -> Message:
             try:
-                _check_timeout(request)
+                check_timeout(request)
                 return await read_body()
             except ClientDisconnect:
                 raise _HungUp from None
             finally:
                 was_read.set()
 
-        work = asyncio.ensure_future(self._calls.run(name, read, request.headers, _timeout_s(request)))
+        work = asyncio.ensure_future(self._calls.run(name, read, request.headers, timeout_s(request)))
         gone = asyncio.ensure_future(_disconnected(request, was_read))
         try:
             await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -158,14 +173,14 @@ class _HttpFace:
         if length.isdecimal() and int(length) > limit:
             raise TooLarge(name, limit)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        limited = Request(request.scope, _limited(request, name, limit))
+        body = Request(request.scope, limited(request, name, limit))
         if kind == _MULTIPART:
-            return await self._read_form(name, limited)
+            return await self._read_form(name, body)
         if kind not in ("", _JSON):
             raise InvalidRequest(
                 f"content-type {kind} is not read here; send {_JSON} or {_MULTIPART}", Reason.UNSUPPORTED_FORMAT
             )
-        return await self._parse(name, await limited.body())
+        return await self._parse(name, await body.body())
 
     def _max_body(self, name: str) -> int:
         """In base64 a picture is a third larger."""
@@ -183,7 +198,7 @@ class _HttpFace:
 
     async def _parse(self, name: str, body: bytes) -> Message:
         message = self._calls.methods[name].request()
-        if len(body) <= _SMALL_BYTES:
+        if len(body) <= SMALL_BYTES:
             return message_of(body, message)
         return await asyncio.to_thread(message_of, body, message)
 
@@ -193,7 +208,7 @@ class _HttpFace:
         if name in ("Recognize", "SearchRegion", "UpsertProducts"):
             content[_MULTIPART] = {"schema": _form_schema(name)}
         header = {
-            "name": _TIMEOUT_HEADER,
+            "name": TIMEOUT_HEADER,
             "in": "header",
             "required": False,
             "schema": {"type": "number"},
@@ -205,21 +220,6 @@ class _HttpFace:
 class _HungUp(GatewayError):
     def __init__(self) -> None:
         super().__init__(Reason.CANCELLED, "the caller has hung up")
-
-
-def _limited(request: Request, name: str, limit: int) -> Receive:
-    """The body's pieces, up to the limit: not every body says its length, or the truth about it."""
-    left = limit
-
-    async def receive() -> RequestMessage:
-        nonlocal left
-        message = await request.receive()
-        left -= len(message.get("body", b""))
-        if left < 0:
-            raise TooLarge(name, limit)
-        return message
-
-    return receive
 
 
 def _given(message: Message) -> ReadRequest:
@@ -270,62 +270,6 @@ def _picture_holders(message: Message) -> list[Any]:
     return [message] if isinstance(message, pb.RecognizeRequest | pb.SearchRegionRequest) else []
 
 
-def _timeout_s(request: Request) -> float | None:
-    """None also where what is given is no time."""
-    try:
-        milliseconds = float(request.headers.get(_TIMEOUT_HEADER, ""))
-    except ValueError:
-        return None
-    return milliseconds / 1e3 if 0 < milliseconds < 1e9 else None
-
-
-def _check_timeout(request: Request) -> None:
-    """Raises InvalidRequest."""
-    text = request.headers.get(_TIMEOUT_HEADER)
-    if text is not None and _timeout_s(request) is None:
-        raise InvalidRequest(f"{_TIMEOUT_HEADER} is {text!r}; it must be a number of milliseconds above 0")
-
-
-async def _json_response(message: Message) -> JSONResponse:
-    def response() -> JSONResponse:
-        return JSONResponse(
-            json_format.MessageToDict(
-                message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-            )
-        )
-
-    return response() if message.ByteSize() <= _SMALL_BYTES else await asyncio.to_thread(response)
-
-
-def _picture_response(answer: Any, picture_id: str, request: Request) -> Response:  # noqa: ANN401
-    """An id is made from the picture's content, so that what it names never changes."""
-    headers = {
-        "etag": f'"{picture_id}"',
-        "cache-control": "private, max-age=31536000, immutable",
-        "vary": "authorization",
-        "x-content-type-options": "nosniff",
-    }
-    if headers["etag"] in request.headers.get("if-none-match", ""):
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return Response(answer.picture, media_type=_JPEG, headers=headers)
-
-
-def _error_response(error: GatewayError) -> JSONResponse:
-    """{"error": {"reason", "message"}} with the reason's status."""
-    _, status = STATUS_OF[error.reason]
-    headers = {}
-    if isinstance(error, Overloaded):
-        headers["retry-after"] = str(max(1, round(error.retry_after_s)))
-    if error.reason is Reason.UNAUTHENTICATED:
-        headers["www-authenticate"] = "Bearer"
-    return JSONResponse(_error_body(error.reason, error.message), status, headers)
-
-
-def _error_body(reason: Reason, message: str) -> dict[str, Any]:
-    """JSON may bring half characters, which no answer can carry: they are shown as `?`."""
-    return {"error": {"reason": reason, "message": message.encode(errors="replace").decode()}}
-
-
 def _form_schema(name: str) -> dict[str, Any]:
     file = {"type": "string", "format": "binary"}
     picture = {"type": "array", "items": file} if name == "UpsertProducts" else file
@@ -348,14 +292,15 @@ def _describe_contract(app: FastAPI, calls: Calls) -> None:
             document = generate()
             offered = [method for method in calls.methods.values() if isinstance(method, Method)]
             descriptors = [message.DESCRIPTOR for method in offered for message in (method.request, method.response)]
+            descriptors += [pb.IndexVideoHeader.DESCRIPTOR, pb.IndexVideoProgress.DESCRIPTOR]
             components = document.setdefault("components", {}).setdefault("schemas", {})
             components.update({**schemas(descriptors), "Error": _ERROR_SCHEMA})
             for route in app.routes:
                 method = calls.methods.get(getattr(route, "name", ""))
                 if method is not None:
                     for operation in document["paths"][_plain_path(route)].values():
-                        answer = _answer_schema(method)
-                        operation["responses"]["200"]["content"] = answer
+                        if isinstance(method, Method):
+                            operation["responses"]["200"]["content"] = _answer_schema(method)
                         # FastAPI's own; a call that is wrong ends with 400 here.
                         operation["responses"].pop("422", None)
                         operation["responses"].update(_error_answers())
@@ -367,7 +312,7 @@ def _describe_contract(app: FastAPI, calls: Calls) -> None:
 
 def _answer_schema(method: Method) -> dict[str, Any]:
     if method.name == "GetPicture":
-        return {_JPEG: {"schema": {"type": "string", "format": "binary"}}}
+        return {JPEG: {"schema": {"type": "string", "format": "binary"}}}
     return {_JSON: {"schema": reference(method.response.DESCRIPTOR)}}
 
 

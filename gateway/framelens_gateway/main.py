@@ -153,7 +153,9 @@ def _calls(
         recognizer,
         VideoWrites(recognizer, aliases, seen, crops, store, flusher),
         store,
-        Arriving(settings.videos_dir / "arriving", settings.max_video_bytes, settings.video_dirs),
+        Arriving(
+            settings.videos_dir / "arriving", settings.max_video_bytes, settings.video_dirs, settings.read_timeout_s
+        ),
         FrameSettings(settings.video_min_gap_s, settings.video_max_gap_s, settings.max_picture_pixels),
         settings.detector,
     )

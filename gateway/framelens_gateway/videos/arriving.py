@@ -10,7 +10,7 @@ from tempfile import NamedTemporaryFile
 from typing import IO
 
 from framelens_client.reasons import Reason
-from framelens_gateway.errors import InvalidRequest
+from framelens_gateway.errors import InvalidRequest, NotArrived
 
 _READ_BYTES = 2**20
 
@@ -26,17 +26,18 @@ class VideoFile:
 class Arriving:
     """Keeps what arrives in a folder of its own, for as long as it is worked on."""
 
-    def __init__(self, directory: Path, max_bytes: int, video_dirs: Sequence[Path]) -> None:
-        self._directory, self._max_bytes = directory, max_bytes
+    def __init__(self, directory: Path, max_bytes: int, video_dirs: Sequence[Path], read_timeout_s: float) -> None:
+        """`read_timeout_s` is for each chunk."""
+        self._directory, self._max_bytes, self._read_timeout_s = directory, max_bytes, read_timeout_s
         self._video_dirs = [folder.resolve() for folder in video_dirs]
 
     @asynccontextmanager
     async def in_chunks(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[VideoFile]:
-        """Raises InvalidRequest where there are too many bytes, or none."""
+        """Raises InvalidRequest where there are too many bytes, or none, NotArrived."""
         await asyncio.to_thread(self._directory.mkdir, parents=True, exist_ok=True)
         with NamedTemporaryFile(dir=self._directory) as file:
             digest, size = hashlib.sha256(), 0
-            async for chunk in chunks:
+            while (chunk := await self._next(chunks)) is not None:
                 size += len(chunk)
                 self._check_size(size)
                 await asyncio.to_thread(_append, file, digest, chunk)
@@ -48,6 +49,14 @@ class Arriving:
         """Raises InvalidRequest where it is not a file that the server may read."""
         file = await asyncio.to_thread(self._allowed, path)
         return VideoFile(file, await asyncio.to_thread(_digest, file))
+
+    async def _next(self, chunks: AsyncIterator[bytes]) -> bytes | None:
+        """Raises NotArrived: a caller that stalls would keep others out."""
+        try:
+            async with asyncio.timeout(self._read_timeout_s):
+                return await anext(chunks, None)
+        except TimeoutError as error:
+            raise NotArrived(self._read_timeout_s) from error
 
     def _allowed(self, path: str) -> Path:
         file = Path(path).resolve()

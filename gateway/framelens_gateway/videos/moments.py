@@ -40,6 +40,7 @@ class _Salience(_Part):
     full_area: float = Field(gt=0, le=1)
     full_duration_s: float = Field(gt=0)
     least_score: float = Field(ge=0, le=1)
+    least_certainty: float = Field(ge=0, le=1)
     least_area: float = Field(ge=0, le=1)
     least_duration_s: float = Field(ge=0)
 
@@ -76,6 +77,7 @@ class MomentPolicy(_Part):
         duration_s, share = _duration_s(track), area(_box(track.box))
         if (
             track.score < rules.least_score
+            or _certainty(track) < rules.least_certainty
             or share < rules.least_area
             or duration_s < rules.least_duration_s
             or not self.labels.get(track.label, 1.0)
@@ -174,6 +176,10 @@ def _rationed(offers: Sequence[_Offer], most_per_minute: int) -> list[_Offer]:
 
 def _duration_s(track: pb.Track) -> float:
     return track.sightings[-1].at_s - track.sightings[0].at_s
+
+
+def _certainty(track: pb.Track) -> float:
+    return sum(sighting.score for sighting in track.sightings) / len(track.sightings)
 
 
 def _box(box: pb.Box) -> Box:

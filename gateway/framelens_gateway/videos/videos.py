@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from weakref import WeakValueDictionary
 
@@ -10,7 +10,7 @@ from framelens_client.reasons import Reason
 from framelens_client.v1 import framelens_pb2 as pb
 from framelens_gateway import validation
 from framelens_gateway.deadline import Deadline
-from framelens_gateway.errors import InvalidRequest, NotFound
+from framelens_gateway.errors import InvalidRequest, NotArrived, NotFound
 from framelens_gateway.pages import page_token, position_of
 from framelens_gateway.recognizer import FoundObject, Recognizer, RecognizerCall
 from framelens_gateway.videos.arriving import Arriving, VideoFile
@@ -25,6 +25,8 @@ _MAX_OBJECTS = 32
 # One recognition of a frame, at most.
 _LOOK_S = 30.0
 _SAID_EVERY_S = 0.5
+# Over HTTP all of the file arrives before its header is read.
+_HEADER_S = 900.0
 
 
 class Videos:
@@ -46,7 +48,7 @@ class Videos:
 
     async def index(
         self, requests: AsyncIterator[pb.IndexVideoRequest], _: Deadline | None
-    ) -> AsyncIterator[pb.IndexVideoProgress]:
+    ) -> AsyncGenerator[pb.IndexVideoProgress, None]:
         """Stores what is in view in a video, in place of what was stored of it. Raises GatewayError."""
         header = await _header(requests)
         validation.video(header)
@@ -127,7 +129,7 @@ class Videos:
             stored=stored,
         )
 
-    async def _index(self, wanted: pb.Video, file: VideoFile) -> AsyncIterator[pb.IndexVideoProgress]:
+    async def _index(self, wanted: pb.Video, file: VideoFile) -> AsyncGenerator[pb.IndexVideoProgress, None]:
         video = pb.Video()
         video.CopyFrom(wanted)
         if not video.HasField("published_at"):
@@ -149,7 +151,7 @@ class Videos:
         progress.tracks = len(stored.tracks)
         yield progress
 
-    async def _follow(self, indexing: Indexing, frames: VideoFrames) -> AsyncIterator[pb.IndexVideoProgress]:
+    async def _follow(self, indexing: Indexing, frames: VideoFrames) -> AsyncGenerator[pb.IndexVideoProgress, None]:
         async def recognise(jpeg: bytes) -> Sequence[FoundObject]:
             call = RecognizerCall(
                 jpeg,
@@ -189,8 +191,12 @@ def _stored(indexing: Indexing, frames: VideoFrames, looked: int, sha256: str) -
 
 
 async def _header(requests: AsyncIterator[pb.IndexVideoRequest]) -> pb.IndexVideoHeader:
-    """Raises InvalidRequest."""
-    request = await anext(requests, None)
+    """Raises InvalidRequest, NotArrived."""
+    try:
+        async with asyncio.timeout(_HEADER_S):
+            request = await anext(requests, None)
+    except TimeoutError as error:
+        raise NotArrived(_HEADER_S) from error
     if request is None or request.WhichOneof("part") != "header":
         raise InvalidRequest("the first request of IndexVideo is its header", Reason.INVALID_VIDEO)
     return request.header

@@ -92,7 +92,7 @@ async def videos(
         recognizer,
         VideoWrites(recognizer, aliases, index, crops, video_store, flusher),
         video_store,
-        Arriving(tmp_path / "arriving", 2**20, [tmp_path / "on_server"]),
+        Arriving(tmp_path / "arriving", 2**20, [tmp_path / "on_server"], 5.0),
         FrameSettings(min_gap_s=0.2, max_gap_s=1.0, max_pixels=2**20),
         DETECTOR,
     )

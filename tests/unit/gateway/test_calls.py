@@ -47,6 +47,10 @@ class Work:
     search_region = upsert = update = delete = get = list_products = start = stop = recognize
     moments = batch_moments = list_videos = recognize
 
+    async def index(self, requests: Any, _: Any) -> Any:
+        async for _ in requests:
+            yield pb.IndexVideoProgress()
+
 
 @pytest.fixture
 def work() -> Work:
