@@ -25,6 +25,8 @@ export class MatchesPanel {
   #objects = [];
   #selected = null;
   #hidden = true;
+  #hinted = null;
+  #unfolded = false;
 
   /** Handlers: selected(id or null), more(id), reset(id), removed(id), jump(match) as in card(). */
   constructor(root, handlers) {
@@ -32,13 +34,13 @@ export class MatchesPanel {
     this.handlers = handlers;
     onLanguage(() => {
       if (!this.#hidden) this.#render();
-      else if (this.hinted) this.root.replaceChildren(...hintOf(this.hinted));
+      else if (this.#hinted) this.root.replaceChildren(...hintOf(this.#hinted));
     });
   }
 
   clear() {
     this.#hidden = true;
-    this.hinted = null;
+    this.#hinted = null;
     this.root.replaceChildren();
     this.root.removeAttribute("aria-busy");
   }
@@ -56,7 +58,7 @@ export class MatchesPanel {
   /** Before anything was asked; `lines` gives the words, again after each change of language. */
   hint(lines) {
     this.clear();
-    this.hinted = lines;
+    this.#hinted = lines;
     this.root.append(...hintOf(lines));
   }
 
@@ -64,7 +66,7 @@ export class MatchesPanel {
     this.#objects = objects;
     this.#selected = objects.find((object) => object.id === selected) ?? null;
     this.#hidden = false;
-    this.hinted = null;
+    this.#hinted = null;
     this.#render();
   }
 
@@ -146,10 +148,15 @@ export class MatchesPanel {
   #folded(matches, more) {
     const title = `${t("lessAlike")} (${formatNumber(matches.length)})`;
     const folded = element("details", { class: "folded" }, element("summary", {}, title));
-    folded.open = this.unfolded ?? false;
-    folded.addEventListener("toggle", () => (this.unfolded = folded.open));
-    folded.append(element("ul", { class: "cards plain" }, ...matches.map((match) => card(match, this.handlers.jump))));
+    const list = element("ul", { class: "cards plain" });
+    folded.append(list);
     if (more) folded.append(more);
+    folded.addEventListener("toggle", () => {
+      this.#unfolded = folded.open;
+      // Only now: each brings a picture.
+      if (folded.open) list.replaceChildren(...matches.map((match) => card(match, this.handlers.jump)));
+    });
+    folded.open = this.#unfolded;
     return folded;
   }
 }
