@@ -36,6 +36,8 @@ from framelens_gateway.settings_faults import settings_or_exit
 from framelens_gateway.trials.candidates import Candidates
 from framelens_gateway.trials.shadow import TrialLimits
 from framelens_gateway.trials.trials import Trials, TriedSearch
+from framelens_gateway.unnamed.calibrations import Calibrations
+from framelens_gateway.unnamed.selection import UnnamedObjects
 from framelens_gateway.visual_search import VisualSearch
 
 log = logging.getLogger("framelens")
@@ -84,7 +86,8 @@ async def _serve_with(
     settings: GatewaySettings, recognizer: Recognizer, index: Index, flusher: Flusher, stop: asyncio.Event
 ) -> None:
     metrics = Metrics()
-    calls = _calls(settings, recognizer, index, flusher, metrics)
+    calibrations = Calibrations(index, settings.unnamed_boxes, settings.unnamed_false_alarms, metrics.unnamed)
+    calls = _calls(settings, recognizer, index, flusher, metrics, calibrations)
     health = Health(recognizer, index, metrics)
     grpc_face = grpc_server(settings, calls, health)
     http_face = _http_server(settings, http_app(settings, calls, health, metrics))
@@ -94,12 +97,15 @@ async def _serve_with(
     http_task = asyncio.create_task(http_face.serve([http_socket]))
     watching = asyncio.create_task(health.watch())
     sweeping = asyncio.create_task(CropStore(settings.crops_dir).sweep())
+    calibrating = asyncio.create_task(calibrations.watch()) if settings.unnamed_boxes else None
     stopping = asyncio.create_task(stop.wait())
     grpc_address, http_address = (host_port(settings.host, port) for port in (settings.grpc_port, settings.http_port))
     log.info("gRPC on %s, HTTP on %s", grpc_address, http_address)
     await asyncio.wait({stopping, http_task}, return_when=asyncio.FIRST_COMPLETED)
     watching.cancel()
     sweeping.cancel()
+    if calibrating:
+        calibrating.cancel()
     await health.stop_serving()
     http_face.should_exit = True
     await asyncio.gather(grpc_face.stop(settings.shutdown_grace_s), http_task)
@@ -108,23 +114,29 @@ async def _serve_with(
 
 
 def _calls(
-    settings: GatewaySettings, recognizer: Recognizer, index: Index, flusher: Flusher, metrics: Metrics
+    settings: GatewaySettings,
+    recognizer: Recognizer,
+    index: Index,
+    flusher: Flusher,
+    metrics: Metrics,
+    calibrations: Calibrations,
 ) -> Calls:
     aliases = Aliases(index, recognizer, settings.default_space)
     paced, seen = PacedRecognizer(recognizer), CachedRows(index, settings.cache_searches_s, metrics.caches)
     admission = Admission(settings.max_in_flight)
     servings, routing = LiveServings(aliases, settings.detector), Routing.load(settings.routing_file)
+    unnamed = UnnamedObjects(calibrations, settings.unnamed_boxes, metrics.unnamed)
 
     def search_with(servings: Servings) -> VisualSearch:
         # Each has a merger of its own: one bad vector fails a whole call to Milvus.
-        return VisualSearch(paced, servings, SearchMerger(index), routing, settings.max_picture_bytes)
+        return VisualSearch(paced, servings, SearchMerger(index), routing, settings.max_picture_bytes, unnamed)
 
     live = search_with(servings)
     if settings.cache_mib:
         known = CachedRecognizer(
             paced, settings.cache_mib * 2**20, settings.cache_frames_s, settings.cache_engines_s, metrics.caches
         )
-        live = VisualSearch(known, servings, SearchMerger(seen), routing, settings.max_picture_bytes)
+        live = VisualSearch(known, servings, SearchMerger(seen), routing, settings.max_picture_bytes, unnamed)
     limits = TrialLimits(
         max_in_flight=settings.max_shadows,
         timeout_s=settings.candidate_timeout_s,

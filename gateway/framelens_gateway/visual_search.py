@@ -17,6 +17,7 @@ from framelens_gateway.recognizer import FoundObject, Recognition, RecognizerCal
 from framelens_gateway.routing import Route, Routing
 from framelens_gateway.serving import Servings
 from framelens_gateway.tracing import part_span
+from framelens_gateway.unnamed.selection import UnnamedObjects
 
 _PAGE_KIND = "matches"
 _NO_VIDEOS = "no videos are indexed yet: this label is searched in videos"
@@ -32,12 +33,14 @@ class VisualSearch:
         merger: SearchMerger,
         routing: Routing,
         max_picture_bytes: int,
+        unnamed: UnnamedObjects,
     ) -> None:
         self._recognizer = recognizer
         self._servings = servings
         self._ranking = Ranking(merger)
         self._routing = routing
         self._max_picture_bytes = max_picture_bytes
+        self._unnamed = unnamed
 
     async def recognize(self, request: pb.RecognizeRequest, deadline: Deadline) -> pb.RecognizeResponse:
         """Raises GatewayError."""
@@ -47,11 +50,13 @@ class VisualSearch:
         min_score, max_objects = validation.objects_wanted(request)
         validation.check_key(request.key)
         serving = await self._servings.serving()
+        unnamed = self._unnamed.sought(request, serving.collection)
         call = RecognizerCall(
             picture,
             serving.embedder,
             min_score=min_score,
             max_objects=max_objects,
+            unnamed=unnamed.boxes,
             detector=serving.detector,
             recognizer=serving.recognizer,
         )
@@ -60,6 +65,7 @@ class VisualSearch:
         answers = await self._answer(recognition.objects, serving.collection, options, deadline)
         searched = any(answer.route == Route.PRODUCTS for answer in answers)
         served = _served(recognition, [serving.collection] if searched else [])
+        answers = unnamed.kept(answers)
         _add_times(served, started, recognizer_ms, search_started)
         return pb.RecognizeResponse(objects=answers, served=served)
 

@@ -32,9 +32,12 @@ from framelens_gateway.settings import GatewaySettings
 from framelens_gateway.trials.candidates import Candidates
 from framelens_gateway.trials.shadow import TrialLimits
 from framelens_gateway.trials.trials import Trials, TriedSearch
+from framelens_gateway.unnamed.calibrations import Calibrations
+from framelens_gateway.unnamed.selection import UnnamedObjects
 from framelens_gateway.visual_search import VisualSearch
 
 MAX_PICTURE_BYTES = 2048
+UNNAMED_BOXES = 3
 
 
 @pytest.fixture
@@ -60,9 +63,18 @@ def live_servings(aliases: Aliases) -> LiveServings:
 
 
 @pytest.fixture
-def search_with(index: FakeIndex, recognizer: FakeRecognizer) -> Callable[[Servings], VisualSearch]:
+def calibrations(index: FakeIndex, metrics: Metrics) -> Calibrations:
+    """Nothing is calibrated until a test lets it be."""
+    return Calibrations(index, UNNAMED_BOXES, 0.02, metrics.unnamed)
+
+
+@pytest.fixture
+def search_with(
+    index: FakeIndex, recognizer: FakeRecognizer, calibrations: Calibrations, metrics: Metrics
+) -> Callable[[Servings], VisualSearch]:
+    unnamed = UnnamedObjects(calibrations, UNNAMED_BOXES, metrics.unnamed)
     return lambda servings: VisualSearch(
-        recognizer, servings, SearchMerger(index), Routing.load(None), MAX_PICTURE_BYTES
+        recognizer, servings, SearchMerger(index), Routing.load(None), MAX_PICTURE_BYTES, unnamed
     )
 
 

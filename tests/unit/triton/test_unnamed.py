@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from framelens_triton.images.nms import iou_with
-from framelens_triton.unnamed import IOU, LEAST_SCORE, NAMED_IOU, unnamed_candidates
+from framelens_triton.unnamed import IOU, LEAST_AREA, LEAST_SCORE, NAMED_IOU, unnamed_candidates
 
 BOXES = np.array(
     [
@@ -31,8 +31,14 @@ def test_no_more_than_asked_for_the_best_first() -> None:
 
 
 def test_noise_is_left_out() -> None:
-    scores = np.array([0.9, 0.04, 0.04, 0.05, 0.01], np.float32)
+    scores = np.array([0.9, 0.02, 0.02, 0.04, 0.01], np.float32)
     assert unnamed_candidates(BOXES, scores, NAMED, 10).tolist() == [3]
+
+
+def test_what_is_tiny_is_left_out() -> None:
+    side = LEAST_AREA**0.5
+    boxes = np.array([[0, 0, side * 0.98, side], [0.5, 0.5, 0.5 + side * 1.02, 0.5 + side]], np.float32)
+    assert unnamed_candidates(boxes, np.full(2, 0.3, np.float32), np.zeros(0, np.intp), 10).tolist() == [1]
 
 
 def test_without_any_candidate_there_is_none() -> None:
