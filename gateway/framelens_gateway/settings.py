@@ -49,7 +49,7 @@ class GatewaySettings(BaseSettings):
         {}, description='what an index of that type is searched with, such as `{"ef": 128}`'
     )
     unnamed_boxes: int = Field(
-        6,
+        3,
         ge=0,
         le=32,
         description="boxes of a frame in which products without a label are looked for; 0 looks for none",

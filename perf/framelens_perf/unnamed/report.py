@@ -2,7 +2,7 @@
 
 import json
 import statistics
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich import box
@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from framelens_perf.machine import machine
+from framelens_perf.unnamed.price import Price
 from framelens_perf.unnamed.questions import PhotographFigures, SceneFigures
 
 LEAST_TIMES_FOUND = 2.0
@@ -27,6 +28,7 @@ class Report:
     photographs: PhotographFigures
     # Photographs that no constant was chosen with.
     held_out: PhotographFigures
+    price: Price
 
 
 def write_report(path: Path, report: Report) -> None:
@@ -54,6 +56,7 @@ def write_report(path: Path, report: Report) -> None:
             "with_unnamed": statistics.median(found.both_ms),
             "added": found.added_ms,
         },
+        "cpu_ms": asdict(report.price),
     }
     path.write_text(json.dumps(written, indent=2) + "\n")
 
@@ -71,6 +74,8 @@ def print_report(console: Console, report: Report) -> None:
     table.add_row("median ms, labels alone", f"{statistics.median(found.labels_ms):.1f}")
     table.add_row("median ms, with boxes without a name", f"{statistics.median(found.both_ms):.1f}")
     table.add_row("added ms, median over frames", f"{found.added_ms:.1f}")
+    table.add_row("recognizer's CPU ms, labels alone", f"{report.price.labels_cpu_ms:.1f}")
+    table.add_row(f"added CPU ms, {report.price.boxes:.1f} boxes a frame", f"{report.price.added_cpu_ms:.1f}")
     console.print(table)
 
 

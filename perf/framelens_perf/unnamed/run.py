@@ -13,12 +13,14 @@ from framelens_perf.paths import Paths
 from framelens_perf.stack import Addresses, StackFailure, embedded_stack
 from framelens_perf.unnamed.packages import PACKAGES, unpacked
 from framelens_perf.unnamed.pictures import CutOut, Photograph, cut_outs, held_out_photographs, photographs
+from framelens_perf.unnamed.price import measure_price
 from framelens_perf.unnamed.questions import Asker, ask_photographs, ask_scenes
 from framelens_perf.unnamed.report import Report, print_report, verdict, write_report
 from framelens_perf.unnamed.scenes import as_jpeg, reference, scenes
 
 _SEEDS = (1, 2)
 _PER_CALL = 32
+_PRICED = 60
 # The gateway looks at its collections every ten seconds; it has seen all products by then.
 _CALIBRATED_AFTER_S = 15.0
 _CALIBRATED_WITHIN_S = 60.0
@@ -33,6 +35,8 @@ def run_unnamed(paths: Paths, console: Console, boxes: int) -> bool:
     held_out = list(held_out_photographs(root))
     shutil.rmtree(paths.out / "stack", ignore_errors=True)
     console.print(f"starting the stack, and indexing {len(goods)} products")
+    frames = [each for seed in _SEEDS for each in scenes(goods, backgrounds, seed)]
+    price = measure_price(paths.model_repository, frames[:_PRICED], boxes)
     with embedded_stack(paths.stack_command, paths.out / "stack", paths.model_repository, boxes) as addresses:
         with Client(addresses.grpc) as client:
             index(client, goods)
@@ -44,9 +48,10 @@ def run_unnamed(paths: Paths, console: Console, boxes: int) -> bool:
                 products=len(goods),
                 boxes=boxes,
                 threshold=threshold,
-                scenes=ask_scenes(asker, [each for seed in _SEEDS for each in scenes(goods, backgrounds, seed)]),
+                scenes=ask_scenes(asker, frames),
                 photographs=ask_photographs(asker, _encoded(backgrounds)),
                 held_out=ask_photographs(asker, _encoded(held_out)),
+                price=price,
             )
     write_report(paths.out / "report.json", report)
     print_report(console, report)
