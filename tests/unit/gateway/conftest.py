@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from gateway_fakes import SPACE, FakeIndex, FakeRecognizer, MilvusLite
+from gateway_fakes import SPACE, UNNAMED_BOXES, FakeIndex, FakeRecognizer, MilvusLite
 
 from framelens_gateway.admission import Admission
 from framelens_gateway.aliases import Aliases
@@ -37,7 +37,6 @@ from framelens_gateway.unnamed.selection import UnnamedObjects
 from framelens_gateway.visual_search import VisualSearch
 
 MAX_PICTURE_BYTES = 2048
-UNNAMED_BOXES = 3
 
 
 @pytest.fixture

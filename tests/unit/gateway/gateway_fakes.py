@@ -24,6 +24,7 @@ from framelens_gateway.routing import UNNAMED_LABEL
 
 SIZE = 8
 SPACE = "embedder_test"
+UNNAMED_BOXES = 3
 
 
 def unit(*values: float) -> Vector:

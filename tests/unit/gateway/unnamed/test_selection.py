@@ -4,8 +4,7 @@ import asyncio
 
 import numpy as np
 import pytest
-from conftest import UNNAMED_BOXES
-from gateway_fakes import SPACE, FakeIndex, FakeRecognizer, embedding, product_row, unit
+from gateway_fakes import SPACE, UNNAMED_BOXES, FakeIndex, FakeRecognizer, embedding, product_row, unit
 
 from framelens_client.v1 import framelens_pb2 as pb
 from framelens_gateway.deadline import Deadline
