@@ -7,6 +7,7 @@ collection alone, writes to all of them, so that each can become the live one at
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from pymilvus import MilvusClient, MilvusException
 
 from framelens_client.reasons import Reason
 from framelens_gateway.errors import Unavailable
+from framelens_gateway.filters import one_of
 from framelens_gateway.index_types import METRIC, IndexSettings
 from framelens_gateway.milvus import MilvusConnection, is_not_found
 from framelens_gateway.product_collection import (
@@ -38,6 +40,11 @@ from framelens_gateway.product_collection import (
 from framelens_gateway.routing import Route
 
 log = logging.getLogger(__name__)
+
+# The most rows that Milvus answers to a query.
+_MAX_ROWS = 16384
+# The first reference picture of each product.
+_ONE_OF_EACH = "ordinal == 0"
 
 T = TypeVar("T")
 Row = dict[str, Any]
@@ -109,6 +116,10 @@ class Index(Rows, Protocol):
     async def create(self, alias: str, space: str, size: int) -> Collection: ...
 
     async def flush(self, collection: str) -> None: ...
+
+    async def products(self, collection: str) -> int: ...
+
+    async def sample(self, collection: str, most: int) -> list[Vector]: ...
 
     async def ready(self) -> bool: ...
 
@@ -230,6 +241,21 @@ class MilvusIndex:
     async def flush(self, collection: str) -> None:
         await self._call(lambda client: client.flush(collection, timeout=60))
 
+    async def products(self, collection: str) -> int:
+        """How many products a collection has."""
+        (counted,) = await self._ask(collection, _ONE_OF_EACH, None, ["count(*)"])
+        return int(counted["count(*)"])
+
+    async def sample(self, collection: str, most: int) -> list[Vector]:
+        """Vectors of up to so many products, one of each, drawn from the first 16,384: Milvus answers no more."""
+        rows = await self._ask(collection, _ONE_OF_EACH, _MAX_ROWS, ["row_id"])
+        ids = [row["row_id"] for row in rows]
+        drawn = random.sample(ids, min(most, len(ids)))
+        if not drawn:
+            return []
+        found = await self._ask(collection, one_of("row_id", drawn), len(drawn), [VECTOR_FIELD])
+        return [np.asarray(row[VECTOR_FIELD], np.float32) for row in found]
+
     async def ready(self) -> bool:
         try:
             await self._call(lambda client: client.get_server_version(timeout=2))
@@ -257,6 +283,21 @@ class MilvusIndex:
             return [_whole(row, missing) for row in found]
 
         return await self._call_loaded(collection, ask)
+
+    async def _ask(self, collection: str, expression: str, limit: int | None, fields: Sequence[str]) -> list[Row]:
+        """Rows in no order that counts."""
+        found = await self._call_loaded(
+            collection,
+            lambda client: client.query(
+                collection,
+                filter=expression,
+                output_fields=list(fields),
+                consistency_level="Strong",
+                timeout=self._timeout_s,
+                **({} if limit is None else {"limit": limit}),
+            ),
+        )
+        return [dict(row) for row in found]
 
     async def _call(self, work: Callable[[MilvusClient], T]) -> T:
         return await self._forgetting(self._milvus.call(work))

@@ -38,6 +38,8 @@ from framelens_gateway.settings_faults import settings_or_exit
 from framelens_gateway.trials.candidates import Candidates
 from framelens_gateway.trials.shadow import TrialLimits
 from framelens_gateway.trials.trials import Trials, TriedSearch
+from framelens_gateway.unnamed.calibrations import Calibrations
+from framelens_gateway.unnamed.selection import UnnamedObjects
 from framelens_gateway.videos.arriving import Arriving
 from framelens_gateway.videos.frames import FrameSettings
 from framelens_gateway.videos.moments import MomentPolicy, Moments
@@ -94,7 +96,8 @@ async def _serve_with(
     settings: GatewaySettings, recognizer: Recognizer, index: Index, flusher: Flusher, stop: asyncio.Event
 ) -> None:
     metrics = Metrics()
-    calls = _calls(settings, recognizer, index, flusher, metrics)
+    calibrations = Calibrations(index, settings.unnamed_boxes, settings.unnamed_false_alarms, metrics.unnamed)
+    calls = _calls(settings, recognizer, index, flusher, metrics, calibrations)
     health = Health(recognizer, index, metrics)
     grpc_face = grpc_server(settings, calls, health)
     http_face = _http_server(settings, http_app(settings, calls, health, metrics))
@@ -104,12 +107,15 @@ async def _serve_with(
     http_task = asyncio.create_task(http_face.serve([http_socket]))
     watching = asyncio.create_task(health.watch())
     sweeping = asyncio.create_task(_sweep(settings))
+    calibrating = asyncio.create_task(calibrations.watch()) if settings.unnamed_boxes else None
     stopping = asyncio.create_task(stop.wait())
     grpc_address, http_address = (host_port(settings.host, port) for port in (settings.grpc_port, settings.http_port))
     log.info("gRPC on %s, HTTP on %s", grpc_address, http_address)
     await asyncio.wait({stopping, http_task}, return_when=asyncio.FIRST_COMPLETED)
     watching.cancel()
     sweeping.cancel()
+    if calibrating:
+        calibrating.cancel()
     await health.stop_serving()
     http_face.should_exit = True
     await asyncio.gather(grpc_face.stop(settings.shutdown_grace_s), http_task)
@@ -118,7 +124,12 @@ async def _serve_with(
 
 
 def _calls(
-    settings: GatewaySettings, recognizer: Recognizer, index: Index, flusher: Flusher, metrics: Metrics
+    settings: GatewaySettings,
+    recognizer: Recognizer,
+    index: Index,
+    flusher: Flusher,
+    metrics: Metrics,
+    calibrations: Calibrations,
 ) -> Calls:
     aliases = Aliases(index, recognizer, settings.default_space)
     crops = CropStore(settings.crops_dir)
@@ -127,11 +138,13 @@ def _calls(
     servings, routing = LiveServings(aliases, settings.detector), Routing.load(settings.routing_file)
     moments = Moments.by(MomentPolicy.load(settings.moments_file), routing)
     store = VideoStore(settings.videos_dir, moments)
+    unnamed = UnnamedObjects(calibrations, settings.unnamed_boxes, metrics.unnamed)
 
     def search_with(servings: Servings, recognizer: Recognizes = paced, rows: Rows = index) -> VisualSearch:
         # Each has mergers of its own: one bad vector fails a whole call to Milvus.
         related = Related(index, SearchMerger(rows), store)
-        return VisualSearch(recognizer, servings, SearchMerger(rows), related, routing, settings.max_picture_bytes)
+        merger = SearchMerger(rows)
+        return VisualSearch(recognizer, servings, merger, related, unnamed, routing, settings.max_picture_bytes)
 
     live = search_with(servings)
     if settings.cache_mib:

@@ -3,6 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from framelens_gateway.trials.metrics import TrialMetrics
+from framelens_gateway.unnamed.metrics import UnnamedMetrics
 
 # Seconds; dense where frames take their time.
 _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30)
@@ -43,6 +44,7 @@ class Metrics:
         self.part_up = Gauge("framelens_part_up", "1 where a part answers", ["part"], registry=self.registry)
         self.trials = TrialMetrics(self.registry)
         self.caches = CacheMetrics(self.registry)
+        self.unnamed = UnnamedMetrics(self.registry)
 
 
 class CacheMetrics:

@@ -67,6 +67,8 @@ class RecognizerCall:
     regions: tuple[Box, ...] | None = None
     min_score: float = 0.5
     max_objects: int = 8
+    # Boxes of things without a name that come after the objects, at most.
+    unnamed: int = 0
     crops: bool = False
     detector: str = DETECTOR
     recognizer: str = RECOGNIZER
@@ -146,6 +148,7 @@ class TritonRecognizer:
                     "embedder": call.embedder,
                     "min_score": str(call.min_score),
                     "max_objects": call.max_objects,
+                    "unnamed": call.unnamed,
                     "max_pixels": self._max_pixels,
                     "max_bytes": self._max_bytes,
                 },

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from framelens_gateway.settings_faults import file_faults
 
+# Of boxes that the detector has no name for; only the catalogue can say what they are.
+UNNAMED_LABEL = "object"
+
 
 class Route(StrEnum):
     """A live name in the index; each is an alias."""
@@ -52,4 +55,4 @@ class Routing:
         return cls(read.default, by_label)
 
     def of(self, label: str) -> Route:
-        return self.by_label.get(label, self.default)
+        return Route.PRODUCTS if label == UNNAMED_LABEL else self.by_label.get(label, self.default)

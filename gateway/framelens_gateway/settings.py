@@ -48,6 +48,15 @@ class GatewaySettings(BaseSettings):
     search_parameters: dict[str, int | str] = Field(
         {}, description='what an index of that type is searched with, such as `{"ef": 128}`'
     )
+    unnamed_boxes: int = Field(
+        3,
+        ge=0,
+        le=32,
+        description="boxes of a frame in which products without a label are looked for; 0 looks for none",
+    )
+    unnamed_false_alarms: float = Field(
+        0.02, gt=0, lt=1, description="share of frames without product that may have a false match by them"
+    )
     routing_file: Path | None = Field(None, description="label routing, YAML; the packaged defaults when absent")
     moments_file: Path | None = Field(
         None, description="when the feed offers recognition, YAML; the packaged policy when absent"

@@ -25,6 +25,7 @@ from framelens_gateway.recognizer import (
 from framelens_gateway.routing import Route, Routing
 from framelens_gateway.serving import Servings
 from framelens_gateway.tracing import part_span
+from framelens_gateway.unnamed.selection import NOTHING, Sought, UnnamedObjects
 from framelens_gateway.videos.related import Related
 from framelens_gateway.videos.stored_objects import InView
 
@@ -43,6 +44,7 @@ class VisualSearch:
         servings: Servings,
         merger: SearchMerger,
         related: Related,
+        unnamed: UnnamedObjects,
         routing: Routing,
         max_picture_bytes: int,
     ) -> None:
@@ -51,6 +53,7 @@ class VisualSearch:
         self._ranking, self._related = Ranking(merger), related
         self._routing = routing
         self._max_picture_bytes = max_picture_bytes
+        self._unnamed = unnamed
 
     async def recognize(self, request: pb.RecognizeRequest, deadline: Deadline) -> pb.RecognizeResponse:
         """Raises GatewayError."""
@@ -62,11 +65,13 @@ class VisualSearch:
         validation.check_related(request.related)
         serving = await self._servings.serving()
         _check_asked(options, serving.collection)
+        unnamed = self._unnamed.sought(request, serving.collection)
         call = RecognizerCall(
             picture,
             serving.embedder,
             min_score=min_score,
             max_objects=max_objects,
+            unnamed=unnamed.boxes,
             detector=serving.detector,
             recognizer=serving.recognizer,
         )
@@ -74,10 +79,10 @@ class VisualSearch:
 
         async def embed_in(space: str, numbers: Sequence[int]) -> list[Vector]:
             boxes = tuple(recognition.objects[number].box for number in numbers)
-            again = replace(call, embedder=space, regions=boxes)
+            again = replace(call, embedder=space, regions=boxes, unnamed=0)
             return [found.embedding for found in (await self._recognizer.recognize(again, deadline)).objects]
 
-        asked = _Asked(request, serving.collection, options, started, recognizer_ms, "picture")
+        asked = _Asked(request, serving.collection, options, unnamed, started, recognizer_ms, "picture")
         return await self._answered(asked, recognition, embed_in, deadline)
 
     async def recognize_stored(
@@ -101,7 +106,7 @@ class VisualSearch:
         embedded = await all_or_first_failure(embed(space, number) for number in range(len(in_view.objects)))
         recognition = _of_moments(in_view, embedded)
         embedded_ms = (time.perf_counter() - started) * 1e3
-        asked = _Asked(request, serving.collection, options, started, embedded_ms, "moments")
+        asked = _Asked(request, serving.collection, options, NOTHING, started, embedded_ms, "moments")
         return await self._answered(asked, recognition, embed_in, deadline)
 
     async def search_region(self, request: pb.SearchRegionRequest, deadline: Deadline) -> pb.SearchRegionResponse:
@@ -157,7 +162,7 @@ class VisualSearch:
         served = _served(recognition, [each for each in searched if each is not None])
         served.source = asked.source
         _add_times(served, asked.started, asked.recognizer_ms, search_started)
-        return pb.RecognizeResponse(objects=answers, served=served)
+        return pb.RecognizeResponse(objects=asked.unnamed.kept(answers), served=served)
 
     async def _add_products(
         self,
@@ -229,6 +234,7 @@ class _Asked:
     request: pb.RecognizeRequest
     collection: Collection
     options: validation.Search
+    unnamed: Sought
     started: float
     recognizer_ms: float
     source: str

@@ -18,6 +18,7 @@ _COMMANDS = {
     "size": "framelens_perf.sizing.command:size",
     "soak": "framelens_perf.soak.command:soak",
     "swap-test": "framelens_perf.swap.command:swap_test",
+    "unnamed": "framelens_perf.unnamed.command:unnamed",
 }
 
 

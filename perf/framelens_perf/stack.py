@@ -1,6 +1,7 @@
 """Runs the embedded stack for a demo or a measurement, as a process of its own."""
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -31,17 +32,19 @@ class Addresses:
 
 
 @contextmanager
-def embedded_stack(command: Path, var_dir: Path, model_repository: Path) -> Iterator[Addresses]:
+def embedded_stack(command: Path, var_dir: Path, model_repository: Path, unnamed_boxes: int = 0) -> Iterator[Addresses]:
     """Starts `framelens-stack` on free ports with its data in `var_dir`, and stops it at the end.
 
-    Raises StackFailure.
+    Named objects are what measurements compare; boxes without a name are looked for where it is said. Raises
+    StackFailure.
     """
+    environment = {**os.environ, "FRAMELENS_UNNAMED_BOXES": str(unnamed_boxes)}
     var_dir.mkdir(parents=True, exist_ok=True)
     log = var_dir / "stack.log"
     serve_file = var_dir / SERVE_FILE
     arguments = [str(command), f"--var-dir={var_dir}", f"--model-repository={model_repository}"]
     with log.open("wb") as out:
-        process = subprocess.Popen(arguments, stdout=out, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(arguments, stdout=out, stderr=subprocess.STDOUT, env=environment)
     try:
         yield _addresses(process, serve_file, log)
     finally:

@@ -14,10 +14,11 @@ from framelens_perf.paths import Paths
 from framelens_perf.peers.failures import AskFailed, PeerFailure
 from framelens_perf.stack import StackFailure
 from framelens_perf.swap.changes import CommandFailure
+from framelens_perf.unnamed.packages import PackageFailure
 
 # The demo's table; a narrower terminal wraps whole lines.
 _TABLE_WIDTH = 165
-_FAILURES = (StackFailure, CommandFailure, PeerFailure, AskFailed, FrameLensError)
+_FAILURES = (StackFailure, CommandFailure, PeerFailure, AskFailed, PackageFailure, FrameLensError)
 
 
 def runs_stack(out: str) -> Callable[[Callable[..., bool]], Callable[..., None]]:

@@ -24,6 +24,7 @@ from framelens_triton.images.nms import nms
 from framelens_triton.images.resize import Pixels, Placement, crop_to_input, cut, frame_to_input
 from framelens_triton.models import EngineInput, ModelRepository
 from framelens_triton.stage_clock import StageClock
+from framelens_triton.unnamed import UNNAMED_LABEL, unnamed_candidates
 
 DETECTOR_OUTPUTS = ("boxes", "scores", "labels", "build")
 EMBEDDER_OUTPUTS = ("embedding", "build")
@@ -70,14 +71,16 @@ class EngineInputs(Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """One picture and what is asked of it; with regions, nothing is detected."""
+    """One picture and what is asked of it; with regions nothing is detected, without embedder nothing is embedded."""
 
     data: bytes
     detector: str
-    embedder: str
+    embedder: str | None
     regions: tuple[Box, ...] | None = None
     min_score: float = 0.5
     max_objects: int = 8
+    # Boxes of things without a name that come after the objects, at most.
+    unnamed: int = 0
     keep_crops: bool = False
     limits: Limits = field(default_factory=Limits)
     # Whether the caller has gone; asked before each engine.
@@ -187,7 +190,8 @@ class Recognizer:
     def _embed(self, results: list[Recognition], clock: StageClock) -> None:
         waiting = [r for r in results if r.error is None and (r.objects or r.request.regions is not None)]
         for embedder in dict.fromkeys(r.request.embedder for r in waiting):
-            self._embed_with(embedder, [r for r in waiting if r.request.embedder == embedder], clock)
+            if embedder is not None:
+                self._embed_with(embedder, [r for r in waiting if r.request.embedder == embedder], clock)
 
     def _embed_with(self, embedder: str, results: list[Recognition], clock: StageClock) -> None:
         try:
@@ -346,7 +350,7 @@ def _objects(
     label_numbers: npt.NDArray[np.generic],
     labels: list[str],
 ) -> list[FoundObject]:
-    """The candidates of one picture that survive NMS and cover at least one of its pixels."""
+    """The candidates of one picture that survive NMS and cover at least one of its pixels; the unnamed come last."""
     picture, request = _picture(result), result.request
     visible = ((boxes[:, 2] - boxes[:, 0]) * picture.width >= 1) & ((boxes[:, 3] - boxes[:, 1]) * picture.height >= 1)
     boxes = boxes[visible]
@@ -361,7 +365,9 @@ def _objects(
         min_score=request.min_score,
         max_objects=request.max_objects,
     )
-    return [FoundObject(_label(labels, numbers[i]), float(confidences[i]), Box(*map(float, boxes[i]))) for i in kept]
+    unnamed = unnamed_candidates(boxes, confidences, kept, request.unnamed)
+    found = [(i, _label(labels, numbers[i])) for i in kept] + [(i, UNNAMED_LABEL) for i in unnamed]
+    return [FoundObject(label, float(confidences[i]), Box(*map(float, boxes[i]))) for i, label in found]
 
 
 def _label(labels: list[str], number: int) -> str:

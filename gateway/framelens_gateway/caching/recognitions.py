@@ -113,7 +113,8 @@ class CachedRecognizer:
 async def _key(call: RecognizerCall) -> Hashable:
     small = len(call.picture) <= _SMALL_BYTES
     digest = _digest(call.picture) if small else await asyncio.to_thread(_digest, call.picture)
-    return digest, call.recognizer, call.detector, call.embedder, call.regions, call.min_score, call.max_objects
+    models = call.recognizer, call.detector, call.embedder
+    return digest, *models, call.regions, call.min_score, call.max_objects, call.unnamed
 
 
 def _digest(picture: bytes) -> bytes:

@@ -114,14 +114,15 @@ def _read(request: Any) -> list[Request]:  # noqa: ANN401
     if request.is_cancelled():
         raise _Refused("the caller has gone", pb_utils.TritonError.CANCELLED)
     parameters = json.loads(request.parameters() or "{}")
-    if not parameters.get("embedder"):
-        raise _Refused("parameter `embedder` is missing; name the embedder model", pb_utils.TritonError.INVALID_ARG)
+    regions = pb_utils.get_input_tensor_by_name(request, "regions")
+    crops = "crops" in request.requested_output_names()
+    if not parameters.get("embedder") and (crops or regions is not None):
+        message = "parameter `embedder` is missing; name the embedder model that regions or crops are for"
+        raise _Refused(message, pb_utils.TritonError.INVALID_ARG)
     try:
         asked = _asked(parameters)
     except (ValueError, OverflowError) as error:
         raise _Refused(f"a parameter is not a number: {error}", pb_utils.TritonError.INVALID_ARG) from error
-    regions = pb_utils.get_input_tensor_by_name(request, "regions")
-    crops = "crops" in request.requested_output_names()
     return [
         Request(
             data=bytes(data),
@@ -139,9 +140,10 @@ def _asked(parameters: dict[str, Any]) -> dict[str, Any]:
     limits = Limits()
     return {
         "detector": str(parameters.get("detector", _DETECTOR)),
-        "embedder": str(parameters["embedder"]),
+        "embedder": str(parameters.get("embedder") or "") or None,
         "min_score": float(parameters.get("min_score", Request.min_score)),
         "max_objects": int(parameters.get("max_objects", Request.max_objects)),
+        "unnamed": int(parameters.get("unnamed", Request.unnamed)),
         "limits": Limits(
             max_bytes=int(parameters.get("max_bytes", limits.max_bytes)),
             max_pixels=int(parameters.get("max_pixels", limits.max_pixels)),

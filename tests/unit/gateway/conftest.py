@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from gateway_fakes import SPACE, FakeIndex, FakeRecognizer, MilvusLite
+from gateway_fakes import SPACE, UNNAMED_BOXES, FakeIndex, FakeRecognizer, MilvusLite
 
 from framelens_gateway.admission import Admission
 from framelens_gateway.aliases import Aliases
@@ -33,6 +33,8 @@ from framelens_gateway.settings import GatewaySettings
 from framelens_gateway.trials.candidates import Candidates
 from framelens_gateway.trials.shadow import TrialLimits
 from framelens_gateway.trials.trials import Trials, TriedSearch
+from framelens_gateway.unnamed.calibrations import Calibrations
+from framelens_gateway.unnamed.selection import UnnamedObjects
 from framelens_gateway.videos.arriving import Arriving
 from framelens_gateway.videos.frames import FrameSettings
 from framelens_gateway.videos.moments import MomentPolicy, Moments
@@ -101,13 +103,25 @@ async def videos(
 
 
 @pytest.fixture
+def calibrations(index: FakeIndex, metrics: Metrics) -> Calibrations:
+    """Nothing is calibrated until a test lets it be."""
+    return Calibrations(index, UNNAMED_BOXES, 0.02, metrics.unnamed)
+
+
+@pytest.fixture
 def search_with(
-    index: FakeIndex, recognizer: FakeRecognizer, video_store: VideoStore
+    index: FakeIndex,
+    recognizer: FakeRecognizer,
+    video_store: VideoStore,
+    calibrations: Calibrations,
+    metrics: Metrics,
 ) -> Callable[[Servings], VisualSearch]:
+    unnamed = UnnamedObjects(calibrations, UNNAMED_BOXES, metrics.unnamed)
+
     def make(servings: Servings) -> VisualSearch:
         merger = SearchMerger(index)
         related = Related(index, merger, video_store)
-        return VisualSearch(recognizer, servings, merger, related, Routing.load(None), MAX_PICTURE_BYTES)
+        return VisualSearch(recognizer, servings, merger, related, unnamed, Routing.load(None), MAX_PICTURE_BYTES)
 
     return make
 

@@ -21,9 +21,11 @@ from framelens_gateway.errors import InvalidRequest
 from framelens_gateway.index import Collection, Hit, Row, Vector, next_of, previous_of
 from framelens_gateway.product_collection import fields_of, hit_fields_of
 from framelens_gateway.recognizer import WHOLE_PICTURE, Box, FoundObject, Recognition, RecognizerCall
+from framelens_gateway.routing import UNNAMED_LABEL
 
 SIZE = 8
 SPACE = "embedder_test"
+UNNAMED_BOXES = 3
 
 
 def unit(*values: float) -> Vector:
@@ -173,6 +175,14 @@ class FakeIndex:
     async def flush(self, collection: str) -> None:
         await self._called("flush", collection)
 
+    async def products(self, collection: str) -> int:
+        await self._called("products", collection)
+        return len(self.matching(collection, "ordinal == 0"))
+
+    async def sample(self, collection: str, most: int) -> list[Vector]:
+        await self._called("sample", collection, most)
+        return [row["embedding"] for row in self.matching(collection, "ordinal == 0")[:most]]
+
     async def ready(self) -> bool:
         await self._called("ready")
         return self.is_ready
@@ -223,7 +233,10 @@ class FakeRecognizer:
 
     def _objects(self, call: RecognizerCall) -> list[FoundObject]:
         if call.regions is None:
-            return self.objects.get(call.picture, [])[: call.max_objects]
+            found = self.objects.get(call.picture, [])
+            named = [each for each in found if each.label != UNNAMED_LABEL]
+            unnamed = [each for each in found if each.label == UNNAMED_LABEL]
+            return named[: call.max_objects] + unnamed[: call.unnamed]
         # A crop looks like what it was cut from.
         vector = embedding_in(call.embedder, call.picture.removeprefix(b"crop of "))
         return [FoundObject("", 1.0, box, vector[: self.size], b"crop of " + call.picture) for box in call.regions]

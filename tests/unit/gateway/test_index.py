@@ -358,3 +358,18 @@ async def test_a_milvus_that_hangs_is_given_up_and_found_again(
     assert time.monotonic() - started < 10
     os.kill(mortal.process.pid, signal.SIGCONT)
     assert (await mortal_index.resolve(alias)) is not None
+
+
+async def test_products_are_counted_and_sampled_by_one_picture_of_each(
+    milvus_index: MilvusIndex, collection: str
+) -> None:
+    assert (await milvus_index.products(collection), await milvus_index.sample(collection, 5)) == (0, [])
+    first = {f"p{n}": unit(n + 1, 1) for n in range(8)}
+    await milvus_index.upsert(collection, [product_row(id_, 0, vector) for id_, vector in first.items()])
+    await milvus_index.upsert(collection, [product_row(id_, 1, unit(0, 0, 1)) for id_ in first])
+    assert await milvus_index.products(collection) == 8
+    for asked, answered in ((5, 5), (100, 8)):
+        vectors = await milvus_index.sample(collection, asked)
+        assert len(vectors) == answered
+        assert all(any(np.allclose(vector, each, atol=1e-6) for each in first.values()) for vector in vectors)
+    assert len({vector.tobytes() for vector in await milvus_index.sample(collection, 100)}) == 8

@@ -19,6 +19,7 @@ from framelens_gateway.flushing import Flusher
 from framelens_gateway.main import _calls
 from framelens_gateway.metrics import Metrics
 from framelens_gateway.settings import GatewaySettings
+from framelens_gateway.unnamed.calibrations import Calibrations
 
 
 class Gateway:
@@ -92,7 +93,8 @@ async def test_frames_are_looked_at_by_the_detector_that_is_set(
     recognizer: FakeRecognizer, index: FakeIndex, metrics: Metrics, tmp_path: Path
 ) -> None:
     settings = GatewaySettings(detector="yolo", crops_dir=tmp_path)
-    calls = _calls(settings, recognizer, index, Flusher(index, 60), metrics)
+    calibrations = Calibrations(index, 0, 0.02, metrics.unnamed)
+    calls = _calls(settings, recognizer, index, Flusher(index, 60), metrics, calibrations)
 
     async def read() -> pb.RecognizeRequest:
         return pb.RecognizeRequest(picture=b"frame")

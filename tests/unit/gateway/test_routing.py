@@ -29,6 +29,8 @@ def test_the_packaged_file_sends_goods_to_products_and_the_living_to_videos() ->
 def test_a_good_file(load: Callable[[str], Routing]) -> None:
     routing = load("default: videos\nroutes:\n  products: [cup, cup]\n")
     assert (routing.of("cup"), routing.of("cat")) == (Route.PRODUCTS, Route.VIDEOS)
+    # Whatever the default is: what has no name is only ever looked for in the catalogue.
+    assert routing.of("object") is Route.PRODUCTS
     assert load("default: products").of("cat") is Route.PRODUCTS
 
 

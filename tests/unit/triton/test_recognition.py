@@ -29,6 +29,8 @@ class FakeEngines:
         self.broken = ""
         # Of each frame, in order; label 1 is `cup`.
         self.labels: list[int] = []
+        # Of the second candidate of every frame; without a pixel as it is.
+        self.second = [0.9, 0.9, 0.9, 0.9]
 
     def infer(self, model: str, images: npt.NDArray[np.uint8], outputs: Sequence[str]) -> dict[str, npt.NDArray]:
         self.calls.append((model, len(images)))
@@ -37,7 +39,7 @@ class FakeEngines:
         n = len(images)
         build = np.full((n, 1), 7, np.int32)
         if model == "detector":
-            boxes = np.tile(np.array([[[0, 0, 0.5, 1], [0.9, 0.9, 0.9, 0.9]]], np.float32), (n, 1, 1))
+            boxes = np.tile(np.array([[[0, 0, 0.5, 1], self.second]], np.float32), (n, 1, 1))
             scores, labels = np.tile([[0.9, 0.8]], (n, 1)), np.tile([[1, 0]], (n, 1))
             if self.labels:
                 labels[:, 0] = [self.labels.pop(0) for _ in range(n)]
@@ -189,3 +191,31 @@ def test_crops_are_kept_only_when_asked_for(recognizer: Recognizer) -> None:
 def test_scores_and_counts_are_bounded(recognizer: Recognizer) -> None:
     (result,), _ = recognizer.recognize([request(png("red"), min_score=0.95)])
     assert result.objects == []
+
+
+def test_things_without_a_name_come_last_and_are_embedded_too(recognizer: Recognizer, engines: FakeEngines) -> None:
+    engines.second = [0.5, 0, 1, 1]
+    asked = [request(png("red", "blue"), min_score=0.85, unnamed=unnamed) for unnamed in (0, 3)]
+    (named, both), _ = recognizer.recognize(asked)
+    assert [found.label for found in named.objects] == ["cup"]
+    assert [(found.label, found.embedding.tolist()) for found in both.objects] == [
+        ("cup", [255, 0, 0]),
+        ("object", [0, 0, 255]),
+    ]
+    assert both.objects[1].score == pytest.approx(0.8)
+    assert both.objects[0].box == named.objects[0].box
+    assert engines.calls[1:] == [("embedder_x", 2), ("embedder_x", 1)]
+
+
+def test_the_most_objects_bound_the_named_ones(recognizer: Recognizer, engines: FakeEngines) -> None:
+    engines.second = [0.5, 0, 1, 1]
+    (result,), _ = recognizer.recognize([request(png("red", "blue"), max_objects=1, unnamed=1)])
+    assert [found.label for found in result.objects] == ["cup", "object"]
+
+
+def test_without_an_embedder_there_are_boxes_alone(recognizer: Recognizer, engines: FakeEngines) -> None:
+    results, _ = recognizer.recognize([Request(png("red"), "detector", None), request(png("red"))])
+    assert [result.error for result in results] == [None, None]
+    assert [result.objects[0].embedding is None for result in results] == [True, False]
+    assert results[0].engines == {"detector": "3"}
+    assert engines.calls == [("detector", 2), ("embedder_x", 1)]

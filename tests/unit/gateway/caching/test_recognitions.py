@@ -73,6 +73,7 @@ async def test_the_same_frame_is_recognised_once(inner: CountedRecognizer, cache
         {"regions": (Box(0.0, 0.0, 0.5, 0.5),)},
         {"min_score": 0.4},
         {"max_objects": 3},
+        {"unnamed": 6},
     ],
 )
 async def test_all_that_an_answer_depends_on_is_told_apart(
