@@ -81,7 +81,7 @@ var/samples/.ready: $(SERVER)/.ready
 $(SERVER)/.ready: constraints/server.txt $(foreach room,client triton build_engines perf,$(room)/pyproject.toml)
 	$(call new_environment,$(SERVER),server)
 	@$(SERVER)/bin/pip install $(PIP_FLAGS) -c constraints/server.txt \
-		-e 'client[cli]' -e 'triton[embedded]' -e build_engines -e perf
+		-e 'client[cli]' -e 'triton[embedded]' -e 'build_engines[samples]' -e perf
 	@$(SERVER)/bin/framelens-triton setup
 	@touch $@
 
@@ -102,7 +102,7 @@ TENSORRT_PACKAGE ?= tensorrt-rtx
 $(GPU)/.ready: constraints/server.txt constraints/gpu.txt $(foreach room,client triton build_engines perf,$(room)/pyproject.toml)
 	$(call new_environment,$(GPU),gpu)
 	@$(GPU)/bin/pip install $(PIP_FLAGS) -c constraints/server.txt -c constraints/gpu.txt \
-		-e 'client[cli]' -e 'triton[embedded,gpu]' -e build_engines -e perf $(TENSORRT_PACKAGE)
+		-e 'client[cli]' -e 'triton[embedded,gpu]' -e 'build_engines[samples]' -e perf $(TENSORRT_PACKAGE)
 	@$(GPU)/bin/pip uninstall $(PIP_FLAGS) --yes onnxruntime
 	@$(GPU)/bin/pip install $(PIP_FLAGS) -c constraints/server.txt -c constraints/gpu.txt 'onnxruntime-gpu[cuda,cudnn]'
 	@$(GPU)/bin/framelens-triton setup

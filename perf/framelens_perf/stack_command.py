@@ -14,11 +14,11 @@ from framelens_perf.paths import Paths
 from framelens_perf.peers.failures import AskFailed, PeerFailure
 from framelens_perf.stack import StackFailure
 from framelens_perf.swap.changes import CommandFailure
-from framelens_perf.unnamed.packages import PackageFailure
+from framelens_triton.debian_packages import PackageError
 
 # The demo's table; a narrower terminal wraps whole lines.
 _TABLE_WIDTH = 165
-_FAILURES = (StackFailure, CommandFailure, PeerFailure, AskFailed, PackageFailure, FrameLensError)
+_FAILURES = (StackFailure, CommandFailure, PeerFailure, AskFailed, PackageError, FrameLensError)
 
 
 def runs_stack(out: str) -> Callable[[Callable[..., bool]], Callable[..., None]]:

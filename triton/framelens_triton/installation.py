@@ -6,13 +6,14 @@ The server comes from the nvidia-pytriton wheel and brings the Python backend on
 
 import platform
 import shutil
-import subprocess
 import sys
 import sysconfig
 import tempfile
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+
+from framelens_triton.debian_packages import PackageError, unpack
 
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 _LIBPYTHON = f"libpython{_PYTHON}.so.1.0"
@@ -94,13 +95,12 @@ def fetch_libpython() -> Path:
         return libpython_directory()
     except InstallationError:
         pass
-    if not shutil.which("apt-get") or not shutil.which("dpkg"):
-        raise InstallationError(f"{_LIBPYTHON} is missing; install the package of your distribution that holds it")
     target = _private_libraries()
     with tempfile.TemporaryDirectory(prefix="framelens-libpython-") as scratch:
-        package = _download_package(Path(scratch))
-        if failure := _run(["dpkg", "-x", str(package), scratch], Path(scratch)):
-            raise InstallationError(f"dpkg could not unpack {package.name}; install it by hand:\n{failure}")
+        try:
+            unpack(_PACKAGES, Path(scratch))
+        except PackageError as error:
+            raise InstallationError(f"{_LIBPYTHON} is missing: {error}") from error
         target.mkdir(parents=True, exist_ok=True)
         for library in Path(scratch).glob(f"usr/lib/*/{_LIBPYTHON}*"):
             shutil.copy2(library, target / library.name)
@@ -109,26 +109,3 @@ def fetch_libpython() -> Path:
 
 def _private_libraries() -> Path:
     return Path(sys.prefix) / "lib" / "libpython"
-
-
-def _download_package(scratch: Path) -> Path:
-    """The .deb with libpython: from the package lists as they are, or else from lists fetched for this alone."""
-    lists = scratch / "lists"
-    (lists / "partial").mkdir(parents=True)
-    own_lists = [f"-oDir::State::Lists={lists}", f"-oDir::Cache={scratch}"]
-    said = ""
-    for prepare, options in (([], []), (["apt-get", *own_lists, "update"], own_lists)):
-        if prepare:
-            said += _run(prepare, scratch)
-        for package in _PACKAGES:
-            said += _run(["apt-get", *options, "download", package], scratch)
-            downloaded = sorted(scratch.glob("*.deb"))
-            if downloaded:
-                return downloaded[0]
-    raise InstallationError(f"apt-get could not download {' or '.join(_PACKAGES)}; install it by hand:\n{said.strip()}")
-
-
-def _run(command: list[str], directory: Path) -> str:
-    """What a failed command said; nothing where it succeeded."""
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
-    return done.stderr or f"{command[0]} ended with status {done.returncode}" if done.returncode else ""

@@ -92,6 +92,7 @@ def gateway_part(settings: StackSettings, addresses: Addresses) -> Part:
             "FRAMELENS_MILVUS_URI": f"http://{addresses.milvus}",
             **({"FRAMELENS_OTLP_ENDPOINT": settings.otlp_endpoint} if settings.otlp_endpoint else {}),
             "FRAMELENS_CROPS_DIR": str(settings.var_dir / "crops"),
+            "FRAMELENS_VIDEOS_DIR": str(settings.var_dir / "videos"),
             **({"FRAMELENS_SAMPLES_DIR": str(settings.samples_dir)} if settings.samples_dir.is_dir() else {}),
         },
         log=settings.var_dir / "log" / "gateway.log",

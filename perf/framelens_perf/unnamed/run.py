@@ -28,7 +28,7 @@ _METRIC = "framelens_unnamed_threshold{"
 
 
 def run_unnamed(paths: Paths, console: Console, boxes: int) -> bool:
-    """Whether the bars are kept. Raises PackageFailure, StackFailure."""
+    """Whether the bars are kept. Raises PackageError, StackFailure."""
     console.print(f"fetching pictures: {', '.join(PACKAGES)}")
     root = unpacked(PACKAGES, paths.out / "packages")
     goods, backgrounds = cut_outs(root), list(photographs(root, paths.pictures))

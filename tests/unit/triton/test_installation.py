@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from framelens_triton import installation
+from framelens_triton import debian_packages, installation
 from framelens_triton.installation import InstallationError, fetch_libpython
 
 LIBRARY = f"libpython3.{sys.version_info.minor}.so.1.0"
@@ -22,7 +22,7 @@ class Machine:
         self._bin.mkdir()
         self.private = root / "environment" / "lib" / "libpython"
         monkeypatch.setenv("PATH", f"{self._bin}:/usr/bin:/bin")
-        monkeypatch.setattr(installation.shutil, "which", lambda name: str(self._bin / name))
+        monkeypatch.setattr(debian_packages.shutil, "which", lambda name: str(self._bin / name))
         monkeypatch.setattr(installation.sysconfig, "get_config_var", lambda _: str(root / "nowhere"))
         monkeypatch.setattr(installation, "_SYSTEM_LIBRARIES", root / "nowhere")
         monkeypatch.setattr(installation.sys, "prefix", str(root / "environment"))
@@ -64,8 +64,8 @@ def test_a_package_that_does_not_unpack_is_named(machine: Machine, monkeypatch: 
 
 
 def test_another_distribution_is_told_what_is_missing(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installation.shutil, "which", lambda _: None)
-    with pytest.raises(InstallationError, match=f"{LIBRARY} is missing; install the package"):
+    monkeypatch.setattr(debian_packages.shutil, "which", lambda _: None)
+    with pytest.raises(InstallationError, match=f"{LIBRARY} is missing: .* this machine has no apt-get"):
         fetch_libpython()
 
 
