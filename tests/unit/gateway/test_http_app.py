@@ -511,6 +511,7 @@ async def test_the_openapi_document_is_whole(http: httpx.AsyncClient) -> None:
     document = (await http.get("/openapi.json")).json()
     assert document["openapi"].startswith("3.")
     known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    assert not any("Stream" in name for name in known), "streams are not offered over HTTP"
     assert references(document) <= known
     for path in PATHS:
         operation = document["paths"][path]["post"]
