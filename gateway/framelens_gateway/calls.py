@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from google.protobuf.message import Message
@@ -21,8 +21,9 @@ from framelens_gateway.deadline import EARLY_S, Deadline
 from framelens_gateway.errors import DeadlineExceeded, GatewayError, InternalError, NotArrived, Unauthenticated
 from framelens_gateway.metrics import Metrics
 from framelens_gateway.pictures import Pictures
+from framelens_gateway.recognize_stream import RecognizeStream
 from framelens_gateway.settings import GatewaySettings
-from framelens_gateway.tracing import call_span
+from framelens_gateway.tracing import call_span, part_span
 from framelens_gateway.trials.search import Search
 from framelens_gateway.trials.trials import Trials
 from framelens_gateway.videos.videos import Videos
@@ -81,17 +82,24 @@ class StreamingMethod:
     lane: Lane
 
 
+@dataclass(frozen=True)
+class Cores:
+    """What does the work, and knows neither gRPC nor HTTP."""
+
+    search: Search
+    catalog: Catalog
+    videos: Videos
+    trials: Trials
+    pictures: Pictures
+
+
 class Calls:
     """The methods of the contract; both faces run these and nothing else."""
 
     def __init__(
         self,
         settings: GatewaySettings,
-        search: Search,
-        catalog: Catalog,
-        videos: Videos,
-        trials: Trials,
-        pictures: Pictures,
+        cores: Cores,
         admission: Admission,
         metrics: Metrics,
     ) -> None:
@@ -99,8 +107,9 @@ class Calls:
         self._tokens = [token.get_secret_value().encode() for token in settings.tokens]
         self._max_s, self._read_timeout_s = settings.max_deadline_s, settings.read_timeout_s
         self._metrics = metrics
-        self._catalog, self._trials = catalog, trials
-        methods = _methods(settings, search, catalog, videos, trials, pictures, admission)
+        self._catalog, self._trials = cores.catalog, cores.trials
+        frames = RecognizeStream(self._frame, settings.max_stream_in_flight)
+        methods = _methods(settings, cores, frames, admission)
         self._unary = {method.name: method for method in methods if isinstance(method, Method)}
         self._streaming = {method.name: method for method in methods if isinstance(method, StreamingMethod)}
         self.methods = self._unary | self._streaming
@@ -138,6 +147,12 @@ class Calls:
             self._check_token(headers.get("authorization"))
             with self._permit(method.lane):
                 await _streamed(method, requests, timeout_s, send)
+
+    async def _frame(self, read: ReadRequest, timeout_s: float | None) -> Message:
+        """One frame of a stream: a call of Recognize, counted under the stream's name."""
+        method = replace(self._unary["Recognize"], name="RecognizeStream")
+        with part_span("Recognize"), self._counted(self._metrics.requests, method.name, timeout_s):
+            return await self._admitted(method, read, timeout_s)
 
     @contextmanager
     def _counted(self, counter: Counter, name: str, timeout_s: float | None) -> Iterator[None]:
@@ -242,18 +257,15 @@ def _deadline_exceeded(name: str, seconds: float) -> DeadlineExceeded:
 
 
 def _methods(
-    settings: GatewaySettings,
-    search: Search,
-    catalog: Catalog,
-    videos: Videos,
-    trials: Trials,
-    pictures: Pictures,
-    admission: Admission,
+    settings: GatewaySettings, cores: Cores, frames: RecognizeStream, admission: Admission
 ) -> tuple[Method | StreamingMethod, ...]:
+    search, catalog, videos, trials = cores.search, cores.catalog, cores.videos, cores.trials
     most = settings.max_message_bytes
     # One picture each: as many as may be in flight would otherwise hold as many of the largest messages.
     one_picture = min(settings.max_picture_bytes + _BESIDE_PICTURE, most)
     searches = Lane("search", admission, settings.default_deadline_s, one_picture)
+    # Of streams, not of their frames, which are searches.
+    streams = Lane("stream", Admission(settings.max_streams), None, most)
     writes = Lane("catalog", Admission(settings.max_catalog_in_flight), settings.catalog_deadline_s, most)
     # Their own, so that an import does not keep readers out.
     reads = Lane("catalog_read", Admission(settings.max_catalog_reads_in_flight), settings.catalog_deadline_s, most)
@@ -268,9 +280,10 @@ def _methods(
     return (
         _method("VisualSearch", "Recognize", search.recognize, searches),
         _method("VisualSearch", "SearchRegion", search.search_region, searches),
+        _streaming_method("VisualSearch", "RecognizeStream", frames.answers, streams),
         _method("VisualSearch", "GetMoments", videos.moments, moments),
         _method("VisualSearch", "BatchGetMoments", videos.batch_moments, moments),
-        _method("VisualSearch", "GetPicture", pictures.get, crops),
+        _method("VisualSearch", "GetPicture", cores.pictures.get, crops),
         _method("Catalog", "UpsertProducts", catalog.upsert, writes),
         _method("Catalog", "UpdateProducts", catalog.update, writes),
         _method("Catalog", "DeleteProducts", catalog.delete, writes),

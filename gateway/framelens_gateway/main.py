@@ -16,7 +16,7 @@ from framelens_gateway.admission import Admission
 from framelens_gateway.aliases import Aliases
 from framelens_gateway.caching.recognitions import CachedRecognizer
 from framelens_gateway.caching.searches import CachedRows
-from framelens_gateway.calls import Calls
+from framelens_gateway.calls import Calls, Cores
 from framelens_gateway.catalog import Catalog
 from framelens_gateway.catalog_writes import CatalogWrites
 from framelens_gateway.crops import CropStore
@@ -172,8 +172,8 @@ def _calls(
         FrameSettings(settings.video_min_gap_s, settings.video_max_gap_s, settings.max_picture_pixels),
         settings.detector,
     )
-    catalog = Catalog(aliases, index, writes)
-    return Calls(settings, search, catalog, videos, trials, Pictures(crops), admission, metrics)
+    cores = Cores(search, Catalog(aliases, index, writes), videos, trials, Pictures(crops))
+    return Calls(settings, cores, admission, metrics)
 
 
 async def _sweep(settings: GatewaySettings) -> None:

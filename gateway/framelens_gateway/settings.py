@@ -75,6 +75,10 @@ class GatewaySettings(BaseSettings):
     )
 
     max_in_flight: int = Field(64, ge=1, description="searches in flight; more are shed")
+    max_streams: int = Field(64, ge=1, description="streams of frames that are open; more are shed")
+    max_stream_in_flight: int = Field(
+        16, ge=1, description="frames of one stream under way; its next is read when one is answered"
+    )
     max_catalog_in_flight: int = Field(4, ge=1, description="writes to the catalogue in flight; more are shed")
     max_catalog_reads_in_flight: int = Field(8, ge=1, description="reads of the catalogue in flight; more are shed")
     max_videos_in_flight: int = Field(2, ge=1, description="videos indexed at once; more are shed")

@@ -14,7 +14,7 @@ from gateway_fakes import SPACE, UNNAMED_BOXES, FakeIndex, FakeRecognizer, Milvu
 
 from framelens_gateway.admission import Admission
 from framelens_gateway.aliases import Aliases
-from framelens_gateway.calls import Calls
+from framelens_gateway.calls import Calls, Cores
 from framelens_gateway.catalog import Catalog
 from framelens_gateway.catalog_writes import CatalogWrites
 from framelens_gateway.crops import CropStore
@@ -186,7 +186,8 @@ def make_calls(
     def make(**changed: Any) -> Calls:
         here = settings.model_copy(update=changed)
         admission = Admission(here.max_in_flight)
-        return Calls(here, TriedSearch(trials), catalog, videos, trials, Pictures(crops), admission, metrics)
+        cores = Cores(TriedSearch(trials), catalog, videos, trials, Pictures(crops))
+        return Calls(here, cores, admission, metrics)
 
     return make
 

@@ -11,7 +11,7 @@ from framelens_client.catalogue.importer import CALLS_IN_FLIGHT
 from framelens_client.reasons import STATUS_OF, Reason
 from framelens_client.v1 import framelens_pb2 as pb
 from framelens_gateway.admission import Admission
-from framelens_gateway.calls import Calls, ReadRequest
+from framelens_gateway.calls import Calls, Cores, ReadRequest
 from framelens_gateway.errors import (
     DeadlineExceeded,
     GatewayError,
@@ -64,7 +64,8 @@ def metrics() -> Metrics:
 
 def calls_with(work: Work, metrics: Metrics, **settings: Any) -> Calls:
     chosen = GatewaySettings(**settings)
-    return Calls(chosen, work, work, work, work, work, Admission(chosen.max_in_flight), metrics)  # type: ignore[arg-type]
+    cores = Cores(work, work, work, work, work)  # type: ignore[arg-type]
+    return Calls(chosen, cores, Admission(chosen.max_in_flight), metrics)
 
 
 def counted(metrics: Metrics, outcome: str) -> float:

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from framelens_client.reasons import STATUS_OF, Reason
 from framelens_client.v1 import framelens_pb2 as pb
+from framelens_gateway import http_answers
 from framelens_gateway import http_app as http_app_module
 from framelens_gateway.calls import Calls
 from framelens_gateway.crops import CropStore
@@ -459,12 +460,12 @@ async def test_a_large_answer_is_not_written_on_the_event_loop(
     index.add(*(product_row(f"p{n:03}", title="x" * 1000) for n in range(300)))
     threads: list[threading.Thread] = []
 
-    class Response(http_app_module.JSONResponse):
+    class Response(http_answers.JSONResponse):
         def render(self, content: Any) -> bytes:
             threads.append(threading.current_thread())
             return super().render(content)
 
-    monkeypatch.setattr(http_app_module, "JSONResponse", Response)
+    monkeypatch.setattr(http_answers, "JSONResponse", Response)
     answers = [await http.post("/v1/products:list", json={"page_size": size}) for size in (1, 300)]
     assert [len(answer.json()["products"]) for answer in answers] == [1, 300]
     assert [thread is threading.main_thread() for thread in threads] == [True, False]
@@ -531,6 +532,7 @@ async def test_the_openapi_document_is_whole(http: httpx.AsyncClient) -> None:
     document = (await http.get("/openapi.json")).json()
     assert document["openapi"].startswith("3.")
     known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    assert not any("Stream" in name for name in known), "streams are not offered over HTTP"
     assert references(document) <= known
     for path in PATHS:
         operation = document["paths"][path]["post"]
