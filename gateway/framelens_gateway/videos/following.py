@@ -26,8 +26,9 @@ class Followed:
 
 @dataclass(frozen=True)
 class Step:
-    """One frame was looked at; `over` are the tracks that ended with it."""
+    """So many frames have been looked at, the last one at `at_s`; `over` are the tracks that ended with it."""
 
+    looks: int
     at_s: float
     over: list[Followed]
 
@@ -38,26 +39,24 @@ class Follower:
     def __init__(self, recognise: Recognise) -> None:
         self._recognise = recognise
         self._tracker = Tracker()
+        self._looks = 0
         # By second: the frames in which something that is not over yet shows best.
         self._best_frames: dict[float, bytes] = {}
 
     async def steps(self, frames: VideoFrames) -> AsyncIterator[Step]:
         """One for each look, in order, and a last one for what was in view at the end. Raises GatewayError."""
         waiting: deque[tuple[Look, asyncio.Future[Sequence[FoundObject]]]] = deque()
-        at_s = 0.0
         try:
             async for look in frames.looks():
                 waiting.append((look, asyncio.ensure_future(self._recognise(look.jpeg))))
                 if len(waiting) == _AT_ONCE:
-                    at_s = waiting[0][0].at_s
                     yield await self._take(*waiting.popleft())
             while waiting:
-                at_s = waiting[0][0].at_s
                 yield await self._take(*waiting.popleft())
         finally:
             for _, recognition in waiting:
                 recognition.cancel()
-        yield Step(at_s, self._with_frames(self._tracker.finish()))
+        yield Step(self._looks, frames.read_s, self._with_frames(self._tracker.finish()))
 
     async def _take(self, look: Look, recognition: "asyncio.Future[Sequence[FoundObject]]") -> Step:
         found = await recognition
@@ -68,7 +67,8 @@ class Follower:
         self._best_frames[look.at_s] = look.jpeg
         needed = {track.best.at_s for track in self._tracker.open}
         self._best_frames = {at_s: jpeg for at_s, jpeg in self._best_frames.items() if at_s in needed}
-        return Step(look.at_s, followed)
+        self._looks += 1
+        return Step(self._looks, look.at_s, followed)
 
     def _with_frames(self, over: Sequence[Track]) -> list[Followed]:
         return [Followed(track, self._best_frames[track.best.at_s]) for track in over if track.is_sound]

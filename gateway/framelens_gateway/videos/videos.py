@@ -14,7 +14,7 @@ from framelens_gateway.errors import InvalidRequest, NotArrived, NotFound
 from framelens_gateway.pages import page_token, position_of
 from framelens_gateway.recognizer import FoundObject, Recognizer, RecognizerCall
 from framelens_gateway.videos.arriving import Arriving, VideoFile
-from framelens_gateway.videos.following import Follower
+from framelens_gateway.videos.following import Follower, Step
 from framelens_gateway.videos.frames import FrameSettings, VideoFrames, decoded
 from framelens_gateway.videos.store import VideoStore
 from framelens_gateway.videos.tracks import FAINT_SCORE
@@ -162,19 +162,18 @@ class Videos:
             )
             return (await self._recognizer.recognize(call, Deadline.after(_LOOK_S))).objects
 
-        looked, said_at = 0, 0.0
+        said_at, step = 0.0, Step(0, 0.0, [])
         async for step in Follower(recognise).steps(frames):
             await self._writes.add(indexing, step.over)
-            looked += 1
             if time.monotonic() - said_at > _SAID_EVERY_S:
                 said_at = time.monotonic()
-                yield _progress(frames, step.at_s, looked, len(indexing.tracks))
-        yield _progress(frames, frames.read_s, looked - 1, len(indexing.tracks))
+                yield _progress(frames, step, len(indexing.tracks))
+        yield _progress(frames, step, len(indexing.tracks))
 
 
-def _progress(frames: VideoFrames, position_s: float, looked: int, tracks: int) -> pb.IndexVideoProgress:
+def _progress(frames: VideoFrames, step: Step, tracks: int) -> pb.IndexVideoProgress:
     return pb.IndexVideoProgress(
-        state="indexing", position_s=position_s, duration_s=frames.duration_s, frames=looked, tracks=tracks
+        state="indexing", position_s=step.at_s, duration_s=frames.duration_s, frames=step.looks, tracks=tracks
     )
 
 
