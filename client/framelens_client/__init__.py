@@ -20,6 +20,7 @@ from framelens_client.errors import (
     Unavailable,
     Unreachable,
 )
+from framelens_client.frames import RelatedOptions, StreamAnswer, StreamFrame
 from framelens_client.health import Health, ServingStatus
 from framelens_client.messages import as_json
 from framelens_client.reasons import Reason
@@ -44,6 +45,7 @@ from framelens_client.results import (
     StoredProduct,
     Upsert,
     UpsertResult,
+    VideoMatch,
 )
 from framelens_client.settings import NO_RETRIES, Retries, Timeouts
 from framelens_client.trials import (
@@ -55,10 +57,24 @@ from framelens_client.trials import (
     ShadowReport,
     Trial,
 )
+from framelens_client.video_file import VideoSource
+from framelens_client.videos import (
+    BatchMoments,
+    IndexProgress,
+    Moment,
+    Sighting,
+    Span,
+    StoredVideo,
+    Track,
+    Video,
+    VideoMoments,
+    VideoPage,
+)
 
 __all__ = [
     "NO_RETRIES",
     "AsyncClient",
+    "BatchMoments",
     "Bounds",
     "Box",
     "CanaryGroup",
@@ -73,6 +89,7 @@ __all__ = [
     "Filter",
     "FrameLensError",
     "Health",
+    "IndexProgress",
     "InvalidFilter",
     "InvalidPageToken",
     "InvalidPicture",
@@ -81,6 +98,7 @@ __all__ = [
     "InvalidRequest",
     "InvalidVideo",
     "Match",
+    "Moment",
     "NotFound",
     "Overloaded",
     "PictureSize",
@@ -93,20 +111,32 @@ __all__ = [
     "RecognizedObject",
     "ReferencePicture",
     "RegionSearch",
+    "RelatedOptions",
     "Retries",
     "RowError",
     "Served",
     "ServerFailed",
     "ServingStatus",
     "ShadowReport",
+    "Sighting",
+    "Span",
     "StoredPicture",
     "StoredProduct",
+    "StoredVideo",
+    "StreamAnswer",
+    "StreamFrame",
     "Timeouts",
+    "Track",
     "Trial",
     "Unauthenticated",
     "Unavailable",
     "Unreachable",
     "Upsert",
     "UpsertResult",
+    "Video",
+    "VideoMatch",
+    "VideoMoments",
+    "VideoPage",
+    "VideoSource",
     "as_json",
 ]

@@ -3,14 +3,24 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import grpc
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 
-from framelens_client import health, messages, results, trial_messages, trials
+from framelens_client import (
+    frame_messages,
+    health,
+    messages,
+    results,
+    trial_messages,
+    trials,
+    video_messages,
+    videos,
+)
 from framelens_client.errors import InvalidRequest
+from framelens_client.frames import RecognizeOptions, StreamAnswer, StreamFrame
 from framelens_client.reasons import Reason
 from framelens_client.settings import NO_RETRIES, Retries, Timeouts
 from framelens_client.v1 import framelens_pb2 as pb
@@ -37,6 +47,24 @@ class Call(Generic[Result]):
     reads_trailers: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class StreamCall(Generic[Result]):
+    """A streaming method: the messages that go both ways, and what the caller gets to see of each answer."""
+
+    method: str
+    request: type[Message]
+    answer: type[Message]
+    result: Callable[[Any], Result]
+
+
+RECOGNIZE_STREAM: StreamCall[StreamAnswer] = StreamCall(
+    _SEARCH + "RecognizeStream", pb.RecognizeStreamRequest, pb.RecognizeStreamResponse, frame_messages.stream_answer
+)
+INDEX_VIDEO: StreamCall[videos.IndexProgress] = StreamCall(
+    _CATALOG + "IndexVideo", pb.IndexVideoRequest, pb.IndexVideoProgress, video_messages.progress
+)
+
+
 @contextmanager
 def _sendable() -> Iterator[None]:
     """What no message can carry, such as a number too large for its field, is wrong in the request."""
@@ -58,25 +86,14 @@ class Calls:
     retries: Retries
 
     @_sendable()
-    def recognize(
-        self,
-        picture: bytes,
-        top_k: int | None,
-        min_score: float | None,
-        wanted: results.Filter | None,
-        min_object_score: float | None,
-        max_objects: int | None,
-        key: str,
-    ) -> Call[results.Recognition]:
-        request = pb.RecognizeRequest(
-            picture=picture,
-            search=messages.search_options(top_k, min_score, wanted),
-            min_object_score=min_object_score,
-            max_objects=max_objects,
-            key=key,
-        )
+    def recognize(self, picture: bytes | None, options: RecognizeOptions) -> Call[results.Recognition]:
+        request = frame_messages.recognize_request(picture, options)
         timeout_s = self.timeouts.search_s
         return Call(_SEARCH + "Recognize", request, pb.RecognizeResponse, messages.recognition, timeout_s, self.retries)
+
+    @_sendable()
+    def stream_request(self, frame: StreamFrame, picture: bytes | None) -> pb.RecognizeStreamRequest:
+        return frame_messages.stream_request(frame, picture)
 
     @_sendable()
     def search_region(
@@ -86,18 +103,35 @@ class Calls:
         top_k: int | None,
         min_score: float | None,
         wanted: results.Filter | None,
+        use_boost: bool,
         page_token: str,
         key: str,
     ) -> Call[results.RegionSearch]:
         request = pb.SearchRegionRequest(
             picture=picture,
             region=messages.box_message(region),
-            search=messages.search_options(top_k, min_score, wanted),
+            search=messages.search_options(top_k, min_score, wanted, use_boost),
             page_token=page_token,
             key=key,
         )
         answer, timeout_s = pb.SearchRegionResponse, self.timeouts.search_s
         return Call(_SEARCH + "SearchRegion", request, answer, messages.region_search, timeout_s, self.retries)
+
+    @_sendable()
+    def moments(self, video_id: str) -> Call[videos.VideoMoments]:
+        request, timeout_s = pb.GetMomentsRequest(video_id=video_id), self.timeouts.search_s
+        return Call(_SEARCH + "GetMoments", request, pb.VideoMoments, video_messages.moments, timeout_s, self.retries)
+
+    @_sendable()
+    def batch_moments(self, ids: Sequence[str]) -> Call[videos.BatchMoments]:
+        request = pb.BatchGetMomentsRequest(video_ids=ids)
+        answer, result, timeout_s = pb.BatchGetMomentsResponse, video_messages.batch_moments, self.timeouts.search_s
+        return Call(_SEARCH + "BatchGetMoments", request, answer, result, timeout_s, self.retries)
+
+    @_sendable()
+    def picture(self, picture_id: str) -> Call[bytes]:
+        request, timeout_s = pb.GetPictureRequest(picture_id=picture_id), self.timeouts.read_s
+        return Call(_SEARCH + "GetPicture", request, pb.Picture, _picture, timeout_s, self.retries)
 
     @_sendable()
     def upsert_products(self, products: Sequence[results.ProductUpsert]) -> Call[results.Upsert]:
@@ -135,6 +169,29 @@ class Calls:
         answer, timeout_s = pb.ListProductsResponse, self.timeouts.read_s
         return Call(_CATALOG + "ListProducts", request, answer, messages.product_page, timeout_s, self.retries)
 
+    @_sendable()
+    def index_header(
+        self, video: videos.Video, sha256: str, server_path: str | None, again: bool
+    ) -> pb.IndexVideoRequest:
+        return video_messages.header(video, sha256, server_path, again)
+
+    @_sendable()
+    def video(self, video_id: str) -> Call[videos.StoredVideo]:
+        request, timeout_s = pb.GetVideoRequest(id=video_id), self.timeouts.read_s
+        result = video_messages.stored_video
+        return Call(_CATALOG + "GetVideo", request, pb.StoredVideo, result, timeout_s, self.retries)
+
+    @_sendable()
+    def delete_video(self, video_id: str) -> Call[bool]:
+        request, timeout_s = pb.DeleteVideoRequest(id=video_id), self.timeouts.write_s
+        return Call(_CATALOG + "DeleteVideo", request, pb.DeleteVideoResponse, _deleted, timeout_s, self.retries)
+
+    @_sendable()
+    def list_videos(self, account: str, page_size: int | None, page_token: str) -> Call[videos.VideoPage]:
+        request = pb.ListVideosRequest(page_size=page_size, page_token=page_token, account=account)
+        answer, timeout_s = pb.ListVideosResponse, self.timeouts.read_s
+        return Call(_CATALOG + "ListVideos", request, answer, video_messages.video_page, timeout_s, self.retries)
+
     def start_trial(
         self, kind: str, share: float, engine: str | None, space: str | None, bounds: trials.Bounds | None
     ) -> Call[trials.Trial]:
@@ -163,3 +220,11 @@ class Calls:
         request = health_pb2.HealthCheckRequest(service=service)
         answer, timeout_s = health_pb2.HealthCheckResponse, self.timeouts.health_s
         return Call(_HEALTH_CHECK, request, answer, health.check, timeout_s, NO_RETRIES, reads_trailers=True)
+
+
+def _picture(answer: pb.Picture) -> bytes:
+    return answer.picture
+
+
+def _deleted(answer: pb.DeleteVideoResponse) -> bool:
+    return answer.deleted

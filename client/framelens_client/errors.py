@@ -163,12 +163,13 @@ def of_call(call: FailedCall) -> FrameLensError:
     return kind(message or code.name, reason=info.reason or code.name, code=code, retry_after_s=retry_after_s)
 
 
-def of_reason(reason: str, message: str) -> FrameLensError:
-    """The typed error of one row that a batch reported; reasons of a newer server count as its failure."""
+def of_reason(reason: str, message: str, retry_after_s: float | None = None) -> FrameLensError:
+    """The typed error of one row of a batch or frame of a stream; reasons of a newer server count as its failure."""
     if reason not in Reason.__members__:
-        return ServerFailed(message, reason=reason, code=grpc.StatusCode.UNKNOWN)
+        return ServerFailed(message, reason=reason, code=grpc.StatusCode.UNKNOWN, retry_after_s=retry_after_s)
     known = Reason(reason)
-    return _CLASS_OF_REASON[known](message, reason=reason, code=STATUS_OF[known][0])
+    kind = _CLASS_OF_REASON[known]
+    return kind(message, reason=reason, code=STATUS_OF[known][0], retry_after_s=retry_after_s)
 
 
 def _status(call: FailedCall) -> status_pb2.Status:

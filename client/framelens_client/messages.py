@@ -7,7 +7,7 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
 
-from framelens_client import results
+from framelens_client import results, videos
 from framelens_client.trials import Trial
 from framelens_client.v1 import framelens_pb2 as pb
 
@@ -16,12 +16,27 @@ _STAGES = ("decode", "resize", "detect", "nms", "crop", "embed", "queue", "recog
 # Of the contract's floats, which have 32 bits: 0.1 is not to come back as 0.10000000149.
 _FLOAT_DIGITS = 6
 
-Answer = results.Recognition | results.RegionSearch | results.StoredProduct | Trial
+Answer = (
+    results.Recognition
+    | results.RegionSearch
+    | results.StoredProduct
+    | videos.BatchMoments
+    | videos.IndexProgress
+    | videos.StoredVideo
+    | videos.VideoMoments
+    | videos.VideoPage
+    | Trial
+)
 
 _MESSAGE_OF: dict[type[Answer], type[Message]] = {
     results.Recognition: pb.RecognizeResponse,
     results.RegionSearch: pb.SearchRegionResponse,
     results.StoredProduct: pb.StoredProduct,
+    videos.BatchMoments: pb.BatchGetMomentsResponse,
+    videos.IndexProgress: pb.IndexVideoProgress,
+    videos.StoredVideo: pb.StoredVideo,
+    videos.VideoMoments: pb.VideoMoments,
+    videos.VideoPage: pb.ListVideosResponse,
     Trial: pb.Trial,
 }
 
@@ -38,6 +53,14 @@ def box_message(box: results.Box | None) -> pb.Box | None:
     return pb.Box(x_min=box.x_min, y_min=box.y_min, x_max=box.x_max, y_max=box.y_max)
 
 
+def box_of(box: pb.Box) -> results.Box:
+    return results.Box(box.x_min, box.y_min, box.x_max, box.y_max)
+
+
+def size_of(size: pb.PictureSize) -> results.PictureSize:
+    return results.PictureSize(size.width, size.height)
+
+
 def filter_message(wanted: results.Filter | None) -> pb.Filter | None:
     if wanted is None:
         return None
@@ -46,11 +69,14 @@ def filter_message(wanted: results.Filter | None) -> pb.Filter | None:
         merchants=wanted.merchants,
         min_price=wanted.min_price,
         max_price=wanted.max_price,
+        availabilities=wanted.availabilities,
     )
 
 
-def search_options(top_k: int | None, min_score: float | None, wanted: results.Filter | None) -> pb.SearchOptions:
-    return pb.SearchOptions(top_k=top_k, min_score=min_score, filter=filter_message(wanted))
+def search_options(
+    top_k: int | None, min_score: float | None, wanted: results.Filter | None, use_boost: bool
+) -> pb.SearchOptions:
+    return pb.SearchOptions(top_k=top_k, min_score=min_score, filter=filter_message(wanted), use_boost=use_boost)
 
 
 def upsert_message(upsert: results.ProductUpsert) -> pb.ProductUpsert:
@@ -73,7 +99,7 @@ def recognition(answer: pb.RecognizeResponse) -> results.Recognition:
 
 def region_search(answer: pb.SearchRegionResponse) -> results.RegionSearch:
     return results.RegionSearch(
-        _box(answer.region), _matches(answer.matches), answer.next_page_token, _served(answer.served)
+        box_of(answer.region), _matches(answer.matches), answer.next_page_token, _served(answer.served)
     )
 
 
@@ -98,23 +124,20 @@ def product_page(answer: pb.ListProductsResponse) -> results.ProductPage:
     return results.ProductPage(tuple(stored_product(stored) for stored in answer.products), answer.next_page_token)
 
 
-def _box(box: pb.Box) -> results.Box:
-    return results.Box(box.x_min, box.y_min, box.x_max, box.y_max)
-
-
 def _region(stored: pb.StoredPicture) -> results.Box | None:
-    return _box(stored.region) if stored.HasField("region") else None
+    return box_of(stored.region) if stored.HasField("region") else None
 
 
 def _object(found: pb.RecognizedObject) -> results.RecognizedObject:
     return results.RecognizedObject(
         label=found.label,
         score=found.score,
-        box=_box(found.box),
+        box=box_of(found.box),
         route=found.route,
         matches=_matches(found.matches),
         note=found.note,
         next_page_token=found.next_page_token,
+        match_threshold=found.match_threshold if found.HasField("match_threshold") else None,
     )
 
 
@@ -134,6 +157,21 @@ def _match(match: pb.Match) -> results.Match:
         price=match.price if match.HasField("price") else None,
         currency=match.currency,
         picture_id=match.picture_id,
+        availability=match.availability,
+        boost=round(match.boost, _FLOAT_DIGITS) if match.HasField("boost") else None,
+        rank_without_boost=match.rank_without_boost if match.HasField("rank_without_boost") else None,
+        video=_video_match(match.video) if match.HasField("video") else None,
+    )
+
+
+def _video_match(video: pb.VideoMatch) -> results.VideoMatch:
+    return results.VideoMatch(
+        account=video.account,
+        published_at=video.published_at,
+        start_s=video.start_s,
+        end_s=video.end_s,
+        at_s=video.at_s,
+        label=video.label,
     )
 
 
@@ -152,13 +190,13 @@ def _product(product: pb.Product) -> results.Product:
 
 
 def _served(served: pb.Served) -> results.Served:
-    size = served.picture
     return results.Served(
         engines=tuple(results.Engine(engine.model, engine.version) for engine in served.engines),
         collections=tuple(served.collections),
         stages_ms=_in_order(served.stages_ms),
-        picture=results.PictureSize(size.width, size.height) if served.HasField("picture") else None,
+        picture=size_of(served.picture) if served.HasField("picture") else None,
         candidate=served.candidate,
+        source=served.source,
     )
 
 

@@ -22,10 +22,28 @@ class Filter:
     merchants: tuple[str, ...] = ()
     min_price: float | None = None
     max_price: float | None = None
+    availabilities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VideoMatch:
+    """What looks alike in another video. Times are seconds of the video, `published_at` is since the epoch."""
+
+    account: str
+    published_at: float
+    start_s: float
+    end_s: float
+    at_s: float
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
+    """Of a product, or of a video, which `video` tells of.
+
+    Where a search asked for `use_boost`, `boost` was added to the score to rank it, from `rank_without_boost`.
+    """
+
     kind: str
     id: str
     title: str
@@ -36,6 +54,10 @@ class Match:
     price: float | None
     currency: str
     picture_id: str
+    availability: str = ""
+    boost: float | None = None
+    rank_without_boost: int | None = None
+    video: VideoMatch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +84,8 @@ class Served:
     picture: PictureSize | None
     # What answered in place of the live engines, in a canary: a model, or the alias of a space.
     candidate: str = ""
+    # "picture", or "moments" where what is stored of the video answered.
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +97,8 @@ class RecognizedObject:
     matches: tuple[Match, ...]
     note: str
     next_page_token: str
+    # Of the label "object": the score that its best product had to reach.
+    match_threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,12 @@
 # ruff: noqa: S106 (fakes come as fixtures, which have no importable type; tokens are no secrets)
 """A gateway in this process: a real gRPC server whose answers and failures a test decides."""
 
+import asyncio
+import inspect
 import json
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -19,6 +21,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from PIL import Image
 
+from framelens_client import AsyncClient, Client
 from framelens_client.cli.command import framelens
 from framelens_client.reasons import ERROR_DOMAIN
 from framelens_client.v1 import framelens_pb2 as pb
@@ -45,6 +48,44 @@ RECOGNITION = pb.RecognizeResponse(
         stages_ms={"decode": 5.8, "total": 34.25},
         picture=pb.PictureSize(width=640, height=480),
     ),
+)
+
+STORED_VIDEO = pb.StoredVideo(
+    video=pb.Video(id="v1", account="ann", title="Ann's kitchen", url="http://v/1", published_at=1000.5),
+    duration_s=75.5,
+    size=pb.PictureSize(width=1280, height=720),
+    frames=151,
+    note="ended early",
+    tracks=[
+        pb.Track(
+            number=1,
+            label="cup",
+            score=0.75,
+            at_s=63.5,
+            box=pb.Box(x_max=0.5, y_max=0.5),
+            picture_id="v1/1",
+            sightings=[pb.Sighting(at_s=63.5, box=pb.Box(x_max=0.5, y_max=0.5), score=0.75)],
+        )
+    ],
+    indexed_at=2000.5,
+    sha256="ab" * 32,
+)
+MOMENTS = pb.VideoMoments(
+    video_id="v1",
+    button=[pb.Span(start_s=60.5, end_s=70.25)],
+    moments=[
+        pb.Moment(
+            start_s=60.5,
+            end_s=70.25,
+            at_s=63.5,
+            box=pb.Box(x_max=0.5, y_max=0.5),
+            label="cup",
+            score=0.75,
+            salience=0.625,
+            route="products",
+            picture_id="v1/1",
+        )
+    ],
 )
 
 TRIAL = pb.Trial(
@@ -128,6 +169,14 @@ class FakeGateway(
     row_errors: dict[str, list[pb.RowError]] = field(default_factory=dict)
     before_upsert: Callable[[pb.UpsertProductsRequest, grpc.ServicerContext], None] = lambda *_: None
     trial: pb.Trial = field(default_factory=pb.Trial)
+    videos: dict[str, pb.StoredVideo] = field(default_factory=dict)
+    # Bytes of chunks that were taken, and a hook that runs between two of them.
+    received: bytearray = field(default_factory=bytearray)
+    on_chunk: Callable[[int], None] = lambda _: None
+    # Frames of a stream that were taken; their answers come in reverse, so many at a time, and errors by id.
+    taken: list[str] = field(default_factory=list)
+    answered_together: int = 1
+    frame_errors: dict[str, pb.StreamError] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     address: str = ""
 
@@ -139,6 +188,90 @@ class FakeGateway(
     def Recognize(self, request: pb.RecognizeRequest, context: grpc.ServicerContext) -> pb.RecognizeResponse:
         self._meet("Recognize", request, context)
         return RECOGNITION
+
+    def RecognizeStream(
+        self, requests: Iterator[pb.RecognizeStreamRequest], context: grpc.ServicerContext
+    ) -> Iterator[pb.RecognizeStreamResponse]:
+        self._meet("RecognizeStream", None, context)
+        waiting: list[pb.RecognizeStreamResponse] = []
+        for request in requests:
+            self.taken.append(request.id)
+            self.calls.append(Call("frame", request, {}, 0.0))
+            waiting.append(self._frame_answer(request))
+            if len(waiting) == self.answered_together:
+                yield from reversed(waiting)
+                waiting.clear()
+        yield from reversed(waiting)
+
+    def _frame_answer(self, request: pb.RecognizeStreamRequest) -> pb.RecognizeStreamResponse:
+        if request.id in self.frame_errors:
+            return pb.RecognizeStreamResponse(id=request.id, error=self.frame_errors[request.id])
+        return pb.RecognizeStreamResponse(id=request.id, response=RECOGNITION)
+
+    def GetMoments(self, request: pb.GetMomentsRequest, context: grpc.ServicerContext) -> pb.VideoMoments:
+        self._meet("GetMoments", request, context)
+        self._stored_video(request.video_id, context)
+        return MOMENTS
+
+    def BatchGetMoments(
+        self, request: pb.BatchGetMomentsRequest, context: grpc.ServicerContext
+    ) -> pb.BatchGetMomentsResponse:
+        self._meet("BatchGetMoments", request, context)
+        found = [MOMENTS for each in request.video_ids if each in self.videos]
+        return pb.BatchGetMomentsResponse(
+            videos=found, missing=[each for each in request.video_ids if each not in self.videos]
+        )
+
+    def GetPicture(self, request: pb.GetPictureRequest, context: grpc.ServicerContext) -> pb.Picture:
+        self._meet("GetPicture", request, context)
+        return pb.Picture(picture=b"picture of " + request.picture_id.encode())
+
+    def IndexVideo(
+        self, requests: Iterator[pb.IndexVideoRequest], context: grpc.ServicerContext
+    ) -> Iterator[pb.IndexVideoProgress]:
+        header = next(requests).header
+        self._meet("IndexVideo", header, context)
+        known = self.videos.get(header.video.id)
+        if known and known.sha256 == header.sha256 and not header.again:
+            yield pb.IndexVideoProgress(state="unchanged", stored=known)
+            return
+        yield pb.IndexVideoProgress(state="receiving")
+        for request in requests:
+            self.received += request.chunk
+            self.on_chunk(len(self.received))
+        yield pb.IndexVideoProgress(state="indexing", position_s=30.25, duration_s=75.5, frames=60, tracks=1)
+        stored = pb.StoredVideo()
+        stored.CopyFrom(STORED_VIDEO)
+        stored.video.CopyFrom(header.video)
+        stored.sha256 = header.sha256
+        self.videos[header.video.id] = stored
+        yield pb.IndexVideoProgress(
+            state="stored", position_s=75.5, duration_s=75.5, frames=151, tracks=1, stored=stored
+        )
+
+    def GetVideo(self, request: pb.GetVideoRequest, context: grpc.ServicerContext) -> pb.StoredVideo:
+        self._meet("GetVideo", request, context)
+        return self._stored_video(request.id, context)
+
+    def DeleteVideo(self, request: pb.DeleteVideoRequest, context: grpc.ServicerContext) -> pb.DeleteVideoResponse:
+        self._meet("DeleteVideo", request, context)
+        return pb.DeleteVideoResponse(deleted=self.videos.pop(request.id, None) is not None)
+
+    def ListVideos(self, request: pb.ListVideosRequest, context: grpc.ServicerContext) -> pb.ListVideosResponse:
+        self._meet("ListVideos", request, context)
+        size = request.page_size if request.HasField("page_size") else 100
+        ids = [
+            video_id
+            for video_id, stored in sorted(self.videos.items())
+            if video_id > request.page_token and request.account in ("", stored.video.account)
+        ]
+        token = ids[size - 1] if len(ids) > size else ""
+        return pb.ListVideosResponse(videos=[self.videos[each] for each in ids[:size]], next_page_token=token)
+
+    def _stored_video(self, video_id: str, context: grpc.ServicerContext) -> pb.StoredVideo:
+        if video_id not in self.videos:
+            Failure(grpc.StatusCode.NOT_FOUND, "NOT_FOUND", f'no video "{video_id}"').abort(context)
+        return self.videos[video_id]
 
     def SearchRegion(self, request: pb.SearchRegionRequest, context: grpc.ServicerContext) -> pb.SearchRegionResponse:
         self._meet("SearchRegion", request, context)
@@ -259,6 +392,50 @@ def gateway() -> Iterator[FakeGateway]:
     server.stop(None).wait()
 
 
+class Blocking:
+    """AsyncClient with Client's manners."""
+
+    def __init__(self, address: str, **options: Any) -> None:
+        self._runner = asyncio.Runner()
+        self._client = self._runner.run(self._make(address, options))
+
+    async def _make(self, address: str, options: dict[str, Any]) -> AsyncClient:
+        return AsyncClient(address, **options)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return lambda *arguments, **named: self._runner.run(self._call(name, arguments, named))
+
+    async def _call(self, name: str, arguments: Any, named: Any) -> Any:
+        answer = getattr(self._client, name)(*arguments, **named)
+        return [item async for item in answer] if inspect.isasyncgen(answer) else await answer
+
+    def recognize_stream(self, frames: Iterable[Any], **named: Any) -> list[Any]:
+        async def each() -> AsyncIterator[Any]:
+            for frame in frames:
+                yield frame
+
+        return self.__getattr__("recognize_stream")(each(), **named)
+
+    def stop(self) -> None:
+        self._runner.run(self._client.close())
+        self._runner.close()
+
+
+@pytest.fixture(params=["sync", "async"])
+def connect(request: pytest.FixtureRequest, gateway: Any) -> Iterator[Callable[..., Any]]:
+    """Makes a client of either kind."""
+    made: list[Any] = []
+
+    def make(**options: Any) -> Any:
+        address = options.pop("address", gateway.address)
+        made.append((Client if request.param == "sync" else Blocking)(address, **options))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close() if isinstance(client, Client) else client.stop()
+
+
 @pytest.fixture
 def start() -> Iterator[Callable[..., grpc.Server]]:
     """Starts a gateway (again), as a test wants it."""
@@ -286,6 +463,16 @@ def make_gateway() -> type[FakeGateway]:
 @pytest.fixture
 def recognition() -> pb.RecognizeResponse:
     return RECOGNITION
+
+
+@pytest.fixture
+def stored_video() -> pb.StoredVideo:
+    return STORED_VIDEO
+
+
+@pytest.fixture
+def video_moments() -> pb.VideoMoments:
+    return MOMENTS
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import asyncio
 import inspect
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -39,43 +39,6 @@ CUP = ProductUpsert(
     Product("p1", "Cup", "http://shop/p1", "Shop", "cups", 9.5, "EUR"),
     (ReferencePicture(b"one"), ReferencePicture(b"two", Box(0.0, 0.0, 0.5, 1.0))),
 )
-
-
-class Blocking:
-    """AsyncClient with Client's manners."""
-
-    def __init__(self, address: str, **options: Any) -> None:
-        self._runner = asyncio.Runner()
-        self._client = self._runner.run(self._make(address, options))
-
-    async def _make(self, address: str, options: dict[str, Any]) -> AsyncClient:
-        return AsyncClient(address, **options)
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        return lambda *arguments, **named: self._runner.run(self._call(name, arguments, named))
-
-    async def _call(self, name: str, arguments: Any, named: Any) -> Any:
-        answer = getattr(self._client, name)(*arguments, **named)
-        return [item async for item in answer] if inspect.isasyncgen(answer) else await answer
-
-    def stop(self) -> None:
-        self._runner.run(self._client.close())
-        self._runner.close()
-
-
-@pytest.fixture(params=["sync", "async"])
-def connect(request: pytest.FixtureRequest, gateway: Any) -> Iterator[Callable[..., Any]]:
-    """Makes a client of either kind."""
-    made: list[Any] = []
-
-    def make(**options: Any) -> Any:
-        address = options.pop("address", gateway.address)
-        made.append((Client if request.param == "sync" else Blocking)(address, **options))
-        return made[-1]
-
-    yield make
-    for client in made:
-        client.close() if isinstance(client, Client) else client.stop()
 
 
 def test_the_two_clients_have_the_same_methods() -> None:

@@ -17,6 +17,27 @@ def test_json_has_proto_names_and_short_floats(recognition: pb.RecognizeResponse
     assert "price" not in cup["matches"][1]
 
 
+def test_nothing_of_a_match_is_dropped() -> None:
+    video = pb.VideoMatch(account="ann", published_at=5.5, start_s=1.5, end_s=9.5, at_s=3.5, label="cup")
+    answer = pb.RecognizeResponse(
+        objects=[
+            pb.RecognizedObject(
+                label="object",
+                box=pb.Box(),
+                match_threshold=0.5,
+                matches=[
+                    pb.Match(kind="product", id="p", availability="in_stock", boost=0.125, rank_without_boost=3),
+                    pb.Match(kind="video", id="v", video=video),
+                ],
+            )
+        ],
+        served=pb.Served(source="moments"),
+    )
+    assert as_json(messages.recognition(answer)) == MessageToDict(
+        answer, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+
+
 def test_nothing_of_a_trial_is_dropped(canary_trial: pb.Trial, shadow_trial: pb.Trial) -> None:
     for message in (canary_trial, shadow_trial):
         shape = MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
