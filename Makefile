@@ -53,8 +53,9 @@ gpu-check: ## Measure engines, image operations and recognizer on this machine's
 	@$(MAKE) --no-print-directory engines var/samples/.ready $(GPU)/.ready
 	@$(GPU)/bin/framelens-perf gpu-check
 
-serve: setup engines ## Run the stack on loopback until Ctrl-C
-	@exec $(GATEWAY)/bin/framelens-stack
+serve: setup engines var/samples/.ready ## Run the stack on loopback until Ctrl-C, with sample products and videos
+	@rm -f var/serve.json
+	@$(SERVER)/bin/framelens-perf load-samples & exec $(GATEWAY)/bin/framelens-stack
 
 test: setup engines var/samples/.ready $(foreach env,$(SERVER) $(GATEWAY) $(TENSORRT),$(env)/.test-ready) ## Run all tests
 	$(SERVER)/bin/python -m pytest $(PARALLEL) tests/unit/build_engines tests/unit/triton tests/unit/perf \

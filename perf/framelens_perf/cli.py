@@ -13,6 +13,7 @@ _COMMANDS = {
     "demo": "framelens_perf.demo_command:demo",
     "gate": "framelens_perf.critical_path.report_commands:gate",
     "gpu-check": "framelens_perf.gpu_check.command:gpu_check_command",
+    "load-samples": "framelens_perf.load_samples:load_samples",
     "peers": "framelens_perf.peers.command:peers",
     "perf": "framelens_perf.critical_path.command:perf",
     "size": "framelens_perf.sizing.command:size",

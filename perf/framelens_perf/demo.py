@@ -18,6 +18,7 @@ from framelens_perf.paths import Paths
 from framelens_perf.recall import Recall, measure_recall
 from framelens_perf.report import answer_table, draw_answer, write_report
 from framelens_perf.sample_frames import DRAWN, RECOGNISED
+from framelens_perf.sample_videos import IndexedVideo, index_sample_videos, moments_table
 from framelens_perf.stack import Addresses, StackFailure, embedded_stack
 from framelens_perf.workload.frames import feed_frames
 from framelens_triton.recognition import Request
@@ -41,13 +42,18 @@ def run_demo(paths: Paths, console: Console) -> bool:
         with Client(addresses.grpc) as client:
             answers = _ask_all(client, paths)
             recall = measure_recall(client, CATALOGUE, paths.pictures)
+            console.print("indexing a sample video")
+            videos = list(index_sample_videos(client, paths.pictures, 1))
         overhead = _overhead(feed_frames(paths.pictures, _OVERHEAD_ROUNDS), addresses, paths.model_repository)
         console.print("stopping the stack")
     write_report(paths.out / "report.json", answers, recall, overhead)
     console.print(answer_table(answers))
+    for indexed in videos:
+        console.print(moments_table(indexed))
+        console.print(f"indexed {indexed.speed:.1f} times as fast as it plays")
     _print_figures(console, recall, overhead)
     console.print(f"pictures and report.json are in {paths.out}")
-    return _verdict(console, answers, recall)
+    return _verdict(console, answers, recall, videos)
 
 
 def import_catalogue(addresses: Addresses, pictures: Path, out: Path) -> None:
@@ -97,8 +103,9 @@ def _print_figures(console: Console, recall: Recall, overhead: Overhead) -> None
     )
 
 
-def _verdict(console: Console, answers: list[Answer], recall: Recall) -> bool:
+def _verdict(console: Console, answers: list[Answer], recall: Recall, videos: Sequence[IndexedVideo]) -> bool:
     wrong = [fault for answer in answers for fault in answer.faults()]
+    wrong += [fault for indexed in videos for fault in indexed.faults()]
     if recall.at_1 < LEAST_RECALL:
         wrong.append(f"recall@1 {recall.at_1:.3f} is under {LEAST_RECALL}")
     for fault in wrong:

@@ -22,6 +22,8 @@ from framelens_gateway.videos.writes import Indexing, VideoWrites
 
 _PAGE_KIND = "videos"
 _MAX_OBJECTS = 32
+# Boxes alone: things are followed by where they are, and embedded once, where they show best.
+_NO_EMBEDDER = ""
 # One recognition of a frame, at most.
 _LOOK_S = 30.0
 _SAID_EVERY_S = 0.5
@@ -155,7 +157,7 @@ class Videos:
         async def recognise(jpeg: bytes) -> Sequence[FoundObject]:
             call = RecognizerCall(
                 jpeg,
-                indexing.live.space,
+                _NO_EMBEDDER,
                 min_score=FAINT_SCORE,
                 max_objects=_MAX_OBJECTS,
                 detector=self._detector,
