@@ -8,12 +8,14 @@ import click
 import grpc
 
 from framelens_client.cli.gateway import Gateway
+from framelens_client.cli.moments import moments
 from framelens_client.cli.products import products
 from framelens_client.cli.recognize import recognize
 from framelens_client.cli.search import search
 from framelens_client.cli.status import status
 from framelens_client.cli.trial import trial
 from framelens_client.cli.unreachable import unreachable
+from framelens_client.cli.videos import videos
 from framelens_client.errors import CatalogueError, FrameLensError, Unreachable
 
 
@@ -49,7 +51,7 @@ def framelens(
     ctx.obj = Gateway(address, token, timeout, credentials)
 
 
-for command in (recognize, search, products, status, trial):
+for command in (recognize, search, products, videos, moments, status, trial):
     framelens.add_command(command)
 
 

@@ -45,6 +45,7 @@ def search(
     page_token: str,
     top_k: int | None,
     min_score: float | None,
+    use_boost: bool,
     categories: tuple[str, ...],
     merchants: tuple[str, ...],
     min_price: float | None,
@@ -56,7 +57,14 @@ def search(
     wanted = filter_of(categories, merchants, min_price, max_price)
     with gateway.client() as client:
         answer = client.search_region(
-            file, region, top_k=top_k, min_score=min_score, filter=wanted, page_token=page_token, key=key
+            file,
+            region,
+            top_k=top_k,
+            min_score=min_score,
+            filter=wanted,
+            use_boost=use_boost,
+            page_token=page_token,
+            key=key,
         )
     if as_line:
         click.echo(json.dumps(as_json(answer), ensure_ascii=False))

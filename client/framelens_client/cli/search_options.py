@@ -18,6 +18,7 @@ _FILTER = (
 _SEARCH = (
     click.option("--top-k", type=int, help="Matches per object, 1 to 100. [default: 10]"),
     click.option("--min-score", type=float, help="Leave out matches below this cosine similarity."),
+    click.option("--use-boost", is_flag=True, help="Rank products by their score plus their boost."),
     *_FILTER,
     click.option("--key", default="", help="Whose request this is, such as a user's id: a canary chooses by it."),
 )

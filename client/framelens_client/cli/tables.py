@@ -89,7 +89,9 @@ def served_line(served: Served) -> Text:
     stages = " · ".join(f"{stage} {ms:.1f}" for stage, ms in served.stages_ms.items())
     engines = ", ".join(f"{engine.model}/{engine.version}" for engine in served.engines)
     canary = f"; canary: {served.candidate}" if served.candidate else ""
-    return Text(f"ms: {stages}\nengines: {engines}; collections: {', '.join(served.collections)}{canary}", style="dim")
+    stored = "; from stored moments" if served.source == "moments" else ""
+    collections = ", ".join(served.collections)
+    return Text(f"ms: {stages}\nengines: {engines}; collections: {collections}{canary}{stored}", style="dim")
 
 
 def _table(*columns: str) -> Table:
@@ -108,7 +110,17 @@ def printable(text: str) -> Text:
     return Text("".join(char if char.isprintable() else "�" for char in text))
 
 
+def jump_time(seconds: float) -> str:
+    """Minutes and seconds to jump to in a video: not behind what is meant."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes:02d}:{rest:02d}"
+
+
 def _match_cells(match: Match) -> tuple[str, str, str, str]:
+    """Name, score, price and merchant; a video's name says where to look in it."""
+    if match.video is not None:
+        name = f"{match.video.account}: {match.title} ({match.id}) at {jump_time(match.video.at_s)}"
+        return name, f"{match.score:.3f}", "", ""
     return f"{match.title} ({match.id})", f"{match.score:.3f}", _price(match.price, match.currency), match.merchant
 
 

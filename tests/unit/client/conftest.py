@@ -168,6 +168,7 @@ class FakeGateway(
     # Errors of single products, and a hook that runs before an upsert is stored.
     row_errors: dict[str, list[pb.RowError]] = field(default_factory=dict)
     before_upsert: Callable[[pb.UpsertProductsRequest, grpc.ServicerContext], None] = lambda *_: None
+    recognition: pb.RecognizeResponse = field(default_factory=lambda: RECOGNITION)
     trial: pb.Trial = field(default_factory=pb.Trial)
     videos: dict[str, pb.StoredVideo] = field(default_factory=dict)
     # Bytes of chunks that were taken, and a hook that runs between two of them.
@@ -187,7 +188,7 @@ class FakeGateway(
 
     def Recognize(self, request: pb.RecognizeRequest, context: grpc.ServicerContext) -> pb.RecognizeResponse:
         self._meet("Recognize", request, context)
-        return RECOGNITION
+        return self.recognition
 
     def RecognizeStream(
         self, requests: Iterator[pb.RecognizeStreamRequest], context: grpc.ServicerContext
