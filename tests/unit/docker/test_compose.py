@@ -170,10 +170,12 @@ def test_the_gateway_takes_its_environment(
     assert {settings.grpc_port, settings.http_port} == OURS["gateway"].ports()
 
 
-def test_crops_are_kept_where_the_gateway_puts_them(gpu: dict[str, Any]) -> None:
+def test_crops_and_videos_are_kept_where_the_gateway_puts_them(gpu: dict[str, Any]) -> None:
     gateway, image = gpu["services"]["gateway"], OURS["gateway"]
-    assert [mount["target"] for mount in gateway["volumes"]] == [image.environment()["FRAMELENS_CROPS_DIR"]]
-    assert image.values("VOLUME") == [image.environment()["FRAMELENS_CROPS_DIR"]]
+    kept = [image.environment()[name] for name in ("FRAMELENS_CROPS_DIR", "FRAMELENS_VIDEOS_DIR")]
+    assert [mount["target"] for mount in gateway["volumes"]] == kept
+    assert image.values("VOLUME") == [" ".join(kept)]
+    assert Path(image.environment()["TMPDIR"]).is_relative_to(kept[1])
 
 
 def test_triton_serves_the_repository_that_is_mounted(composed: dict[str, Any]) -> None:
