@@ -132,7 +132,8 @@ class MilvusIndex:
         self._milvus = MilvusConnection(uri, token, timeout_s)
         self._timeout_s = timeout_s
         self._index, self._alias_ttl_s = new, alias_ttl_s
-        self._aliases: dict[str, tuple[float, Collection]] = {}
+        # None for an alias that is not there: who has no videos is not asked for them with every frame.
+        self._aliases: dict[str, tuple[float, Collection | None]] = {}
         self._alias_reads: dict[str, asyncio.Task[Collection | None]] = {}
         # By collection: an index of another type is searched with other parameters.
         self._index_types: dict[str, str] = {}
@@ -162,10 +163,7 @@ class MilvusIndex:
     async def _resolve_anew(self, alias: str) -> Collection | None:
         started = time.monotonic()
         collection = await self._call(lambda client: self._read_alias(client, alias))
-        if collection is None:
-            self._aliases.pop(alias, None)
-        else:
-            self._aliases[alias] = started, collection
+        self._aliases[alias] = started, collection
         return collection
 
     def _alias_was_read(self, alias: str, read: "asyncio.Task[Collection | None]") -> None:

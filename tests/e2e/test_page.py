@@ -827,6 +827,26 @@ def test_a_related_video_jumps_to_its_second(visit: Visit, webm: bytes) -> None:
     page.wait_for_function("Math.abs(document.querySelector('.frame video').currentTime - 2.5) < 0.1")
 
 
+def test_a_sample_video_for_real(visit: Visit, origin: str, served: dict[str, str], bin_dir: Path) -> None:
+    """Indexed, told, recognised from what is stored, and related to the video of another account."""
+    other = ROOT / "var" / "samples" / "pedestrians-2.mp4"
+    if not other.is_file():
+        pytest.skip("the sample video comes from a Debian package, and is not here")
+    environment = {**os.environ, "FRAMELENS_ADDRESS": served["grpc"]}
+    command = [bin_dir / "framelens", "videos", "index", other, "--account", "square", "--title", "Walk on"]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+    page = visit()
+    page.get_by_role("button", name="Video: People who walk", exact=True).click()
+    expect(page.get_by_role("heading", name="Moments")).to_be_visible(timeout=120_000)
+    go_to(page, 3.0)
+    page.get_by_role("button", name="Recognise this frame").click()
+    box_named(page, "^person").first.click()
+    expect(page.locator(".card").first).to_contain_text("by square")
+    page.locator(".timings summary").click()
+    expect(page.locator(".timings-body")).to_contain_text("what is stored of the video")
+    shot(page, "sample-video", full_page=True)
+
+
 def test_the_timeline_is_moved_by_keyboard_and_says_where_it_is(visit: Visit, webm: bytes) -> None:
     page = open_video(visit, webm, viewport=PHONE, is_mobile=True, has_touch=True)
     slider = page.get_by_role("slider", name="Position in the video")
