@@ -309,7 +309,7 @@ def _streaming_method(service: str, name: str, work: StreamingWork, lane: Lane) 
     `work` is an async generator function, run in the call's own task. It is closed when the call ends, however that is;
     when the caller goes, it is cancelled where it waits. What it has begun is its to end in a `finally`, which may be
     cancelled where it awaits. A GatewayError that it raises is the status of the call. That `requests` has come to its
-    end is no proof that a caller has sent all: one that goes looks the same, until the cancellation comes.
+    end is no proof that a caller has sent all: now and then, one that goes looks the same until it is cancelled.
     """
     return StreamingMethod(*_described(service, name), work, lane)
 

@@ -1,5 +1,6 @@
 """The gRPC face: framelens.v1, standard health and reflection."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, NoReturn
 
@@ -19,6 +20,8 @@ from framelens_gateway.health import Health
 from framelens_gateway.settings import GatewaySettings
 
 _MESSAGE_BYTES = 1024
+# A caller that is gone looks, until its call is cancelled, like one that has sent all.
+_HANGING_UP_S = 0.001
 
 if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Message, Message]
@@ -105,6 +108,7 @@ async def _messages(requests: AsyncIterator[bytes], method: StreamingMethod) -> 
     """Each is read and parsed when it is asked for. Raises InvalidRequest."""
     async for content in requests:
         yield _parsed(content, method)
+    await asyncio.sleep(_HANGING_UP_S)
 
 
 def _parsed(content: bytes, method: Method | StreamingMethod) -> Message:
