@@ -34,7 +34,7 @@ def sample_catalogue(environment: dict[str, str], tmp_path: Path) -> None:
 def test_the_python_examples_run(served: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     blocks = examples("python")
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     # Of the product that the first example stores.
     for block in [*blocks, *re.findall(r"```python\n(.*?)```", PRODUCTS, re.DOTALL)]:
         exec(block, {"GRPC": served["grpc"]})  # noqa: S102 - our own page
