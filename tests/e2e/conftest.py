@@ -21,12 +21,20 @@ def bin_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory, bin_dir: Path) -> Iterator[dict[str, str]]:
-    """What serve.json says of a running stack."""
+    """What serve.json says of a running stack.
+
+    It finds what has a name: which goods without one are found depends on what other tests have stored.
+    """
     var_dir = tmp_path_factory.mktemp("served")
+    environment = {**os.environ, "FRAMELENS_UNNAMED_BOXES": "0"}
     log = var_dir / "stack.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [bin_dir / "framelens-stack", f"--var-dir={var_dir}"], cwd=ROOT, stdout=out, stderr=subprocess.STDOUT
+            [bin_dir / "framelens-stack", f"--var-dir={var_dir}"],
+            cwd=ROOT,
+            env=environment,
+            stdout=out,
+            stderr=subprocess.STDOUT,
         )
     try:
         end = time.monotonic() + 120

@@ -198,7 +198,8 @@ def test_a_sample_its_boxes_and_the_product_in_one(visit: Visit) -> None:
     shot(page, "matches")
     page.get_by_text("Less alike").click()
     page.get_by_role("button", name="More").click()
-    expect(page.locator(".folded .card")).to_have_count(21)
+    # More than one page of them.
+    expect(page.locator(".folded .card").nth(15)).to_be_visible()
 
 
 def test_timings_are_there_for_the_curious(visit: Visit) -> None:
@@ -844,7 +845,8 @@ def test_a_sample_video_for_real(visit: Visit, origin: str, served: dict[str, st
     expect(page.locator(".card").first).to_contain_text("by square")
     page.locator(".timings summary").click()
     expect(page.locator(".timings-body")).to_contain_text("what is stored of the video")
-    shot(page, "sample-video", full_page=True)
+    # The video may still be on its way: the network is not idle.
+    page.screenshot(path=SHOTS / "sample-video.png", full_page=True)
 
 
 def test_the_timeline_is_moved_by_keyboard_and_says_where_it_is(visit: Visit, webm: bytes) -> None:
