@@ -17,6 +17,8 @@ from typing import Any, ClassVar
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, Route, expect, sync_playwright
 
+from framelens_client import Client
+
 ROOT = Path(__file__).parents[2]
 SHOTS = ROOT / "var" / "page"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-headless-shell", "google-chrome"))), None)
@@ -61,6 +63,10 @@ def origin(served: dict[str, str], bin_dir: Path, tmp_path_factory: pytest.TempP
     state = tmp_path_factory.mktemp("page-state")
     catalogue = ["perf/framelens_perf/sample_catalog.csv", "--images", "var/samples", "--state", state / "state"]
     environment = {**os.environ, "FRAMELENS_ADDRESS": served["grpc"]}
+    with Client(served["grpc"]) as client:
+        # What the examples of documents have stored shows the same things.
+        if others := [stored.product.id for stored in client.all_products()]:
+            client.delete_products(others)
     command = [bin_dir / "framelens", "products", "import", *catalogue]
     subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
     return f"http://{served['http']}"
