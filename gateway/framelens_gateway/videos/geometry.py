@@ -21,12 +21,24 @@ def area(box: Box) -> float:
 
 def overlap(box: Box, other: Box) -> float:
     """Intersection over union."""
-    width = min(box.x_max, other.x_max) - max(box.x_min, other.x_min)
-    height = min(box.y_max, other.y_max) - max(box.y_min, other.y_min)
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = width * height
+    shared = _shared(box, other)
     return shared / (area(box) + area(other) - shared)
+
+
+def coverage(box: Box, other: Box) -> float:
+    """The share of the smaller one that the other covers."""
+    return _shared(box, other) / min(area(box), area(other))
+
+
+def separation(box: Box, other: Box) -> float:
+    """How far their centres are apart, in units of their mean diagonal."""
+    (x, y), (to_x, to_y) = center(box), center(other)
+    return math.hypot(to_x - x, to_y - y) / ((math.hypot(*size(box)) + math.hypot(*size(other))) / 2)
+
+
+def growth(box: Box, other: Box) -> float:
+    """How much the larger one is longer and wider than the other: 0 for not at all, log 2 for twice."""
+    return abs(math.log(area(box) / area(other))) / 2
 
 
 def centrality(box: Box) -> float:
@@ -43,3 +55,10 @@ def moved(box: Box, x: float, y: float) -> Box:
 def between(first: Box, second: Box, share: float) -> Box:
     """The box at a share of the way from one to the other."""
     return Box(*(a + (b - a) * share for a, b in zip(first, second, strict=True)))
+
+
+def _shared(box: Box, other: Box) -> float:
+    """The area that both cover."""
+    width = min(box.x_max, other.x_max) - max(box.x_min, other.x_min)
+    height = min(box.y_max, other.y_max) - max(box.y_min, other.y_min)
+    return width * height if width > 0 and height > 0 else 0.0

@@ -1,171 +1,89 @@
 """Joins the detections of one thing across frames into a track.
 
-Each open track is expected where its motion takes it. Confident detections are given to the tracks they fit best, then
-faint ones to those that are left: what turns away or is half hidden is still found, only with less confidence
-(ByteTrack, Zhang et al. 2022). What is left of the confident ones begins new tracks.
+Detections are joined into pieces where there is no doubt, and pieces into tracks once what comes after a doubt has
+been seen, a few seconds later. What is over and has been decided on is folded or given out, so that no more is kept
+than what is, or a few seconds ago was, in view.
 """
 
-import math
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from framelens_gateway.recognizer import Box
-from framelens_gateway.videos.geometry import area, center, moved, overlap, size
+from framelens_gateway.videos.track import CLEAR_SCORE, Detection, Seen, Track
+from framelens_gateway.videos.track_linking import LOST_S, linked
+from framelens_gateway.videos.track_pieces import FAINT_SCORE, Pieces
 
-# Detections below this are none.
-FAINT_SCORE = 0.25
-# A track begins with a detection of this confidence.
-CLEAR_SCORE = 0.5
-# What is out of sight for longer has left.
-_LOST_S = 2.5
-# Boxes of one thing lie this near each other, in units of their mean diagonal: from look to look, and more for each
-# second that has passed, since motion is only guessed.
-_NEAR, _NEARER_PER_S = 0.45, 0.25
-# One thing does not grow or shrink by more than this between two looks.
-_MOST_GROWTH = 2.2
-# Detections with different labels this much over each other are of one thing that the detector is unsure of.
-_SAME_THING_IOU = 0.6
-# Of the newest velocity in the smoothed one.
-_NEW_VELOCITY = 0.5
-# Seen once, and only so clearly, is enough.
-_CLEAR_AT_ONCE = 0.8
+__all__ = ["CLEAR_SCORE", "FAINT_SCORE", "Detection", "Seen", "Track", "Tracker"]
 
-
-class Detection(NamedTuple):
-    label: str
-    score: float
-    box: Box
-
-
-class Seen(NamedTuple):
-    """One sighting; seconds of the video."""
-
-    at_s: float
-    box: Box
-    score: float
-
-
-@dataclass
-class Track:
-    """One thing, followed while it is in view."""
-
-    seen: list[Seen] = field(default_factory=list)
-    # Confidence by label: the detector may call one thing by several names.
-    votes: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-    velocity: tuple[float, float] = (0.0, 0.0)
-
-    @property
-    def label(self) -> str:
-        return max(self.votes, key=lambda label: self.votes[label])
-
-    @property
-    def best(self) -> Seen:
-        """Where it shows best: confident and large."""
-        return max(self.seen, key=lambda seen: seen.score * math.sqrt(area(seen.box)))
-
-    @property
-    def last(self) -> Seen:
-        return self.seen[-1]
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether it is more than a slip of the detector."""
-        clear = max(seen.score for seen in self.seen)
-        return clear >= CLEAR_SCORE and (len(self.seen) > 1 or clear >= _CLEAR_AT_ONCE)
-
-    def expected(self, at_s: float) -> Box:
-        ahead_s = at_s - self.last.at_s
-        return moved(self.last.box, self.velocity[0] * ahead_s, self.velocity[1] * ahead_s)
-
-    def add(self, at_s: float, detection: Detection) -> None:
-        if self.seen:
-            self.velocity = self._velocity(at_s, detection.box)
-        self.seen.append(Seen(at_s, detection.box, detection.score))
-        self.votes[detection.label] += detection.score
-
-    def _velocity(self, at_s: float, box: Box) -> tuple[float, float]:
-        (x, y), (to_x, to_y) = center(self.last.box), center(box)
-        passed_s = at_s - self.last.at_s
-        new = (to_x - x) / passed_s, (to_y - y) / passed_s
-        if len(self.seen) == 1:
-            return new
-        old = self.velocity
-        return tuple(_NEW_VELOCITY * n + (1 - _NEW_VELOCITY) * o for n, o in zip(new, old, strict=True))  # type: ignore[return-value]
+# A doubt is decided when the last that could follow it has been seen for so long.
+_DECIDED_S = LOST_S + 1.0
+_LINKED_EVERY_S = 1.0
 
 
 class Tracker:
-    """Follows what is in view of one video; keeps only what is still in view."""
+    """Follows what is in view of one video."""
 
     def __init__(self) -> None:
-        self._open: list[Track] = []
+        self._pieces = Pieces()
+        # That have ended, and may yet be followed by others.
+        self._ended: list[Track] = []
+        self._began_s: float | None = None
+        self._linked_s = 0.0
 
     @property
     def open(self) -> Sequence[Track]:
-        """What is being followed, whether or not it will turn out to be sound."""
-        return self._open
+        """What is being followed, whether or not it will turn out to be sound; one thing may be in several pieces.
+
+        The best sighting of a track that will be over is the best of one of these, from when it was seen.
+        """
+        return [*self._ended, *self._pieces.growing]
 
     def look(self, at_s: float, detections: Iterable[Detection], *, cut: bool = False) -> list[Track]:
         """Takes what one frame shows, later than all before it; the tracks that are over.
 
         After a `cut` nothing is where it was.
         """
-        over = self.finish() if cut else self._leave(at_s)
-        found = sorted((each for each in detections if each.score >= FAINT_SCORE), key=lambda each: -each.score)
-        clear = [each for each in found if each.score >= CLEAR_SCORE]
-        faint = [each for each in found if each.score < CLEAR_SCORE]
-        waiting = list(self._open)
-        new = _give(at_s, clear, waiting)
-        _give(at_s, faint, waiting)
-        for detection in new:
-            track = Track()
-            track.add(at_s, detection)
-            self._open.append(track)
+        over = self.finish() if cut else []
+        if self._began_s is None:
+            self._began_s = self._linked_s = at_s
+        self._ended += self._pieces.look(at_s, detections)
+        if at_s - self._linked_s >= _LINKED_EVERY_S:
+            self._linked_s = at_s
+            over += self._decide(self._began_s, at_s)
         return over
 
     def finish(self) -> list[Track]:
         """The video, or the scene, is over."""
-        over, self._open = self._open, []
+        pieces = [*self._ended, *self._pieces.finish()]
+        chains = linked(pieces, self._began_s or 0.0, max(piece.last.at_s for piece in pieces) - 0.5) if pieces else []
+        self._ended, self._began_s = [], None
+        return [_joined(chain) for chain in chains]
+
+    def _decide(self, began_s: float, at_s: float) -> list[Track]:
+        if all(at_s - piece.last.at_s <= _DECIDED_S for piece in self._ended):
+            return []
+        over: list[Track] = []
+        for chain in linked(self.open, began_s, at_s - LOST_S):
+            if at_s - chain[-1].last.at_s > _DECIDED_S:
+                self._ended = [piece for piece in self._ended if piece not in chain]
+                over.append(_joined(chain))
+            else:
+                self._fold(chain, at_s)
         return over
 
-    def _leave(self, at_s: float) -> list[Track]:
-        over = [track for track in self._open if at_s - track.last.at_s > _LOST_S]
-        self._open = [track for track in self._open if at_s - track.last.at_s <= _LOST_S]
-        return over
+    def _fold(self, chain: Sequence[Track], at_s: float) -> None:
+        """Makes one piece of what is decided on, up to a piece that is only one thing's."""
+        decided = [
+            place for place, piece in enumerate(chain) if at_s - piece.last.at_s > _DECIDED_S and not piece.is_shared
+        ]
+        if decided and decided[-1]:
+            folded = chain[1 : decided[-1] + 1]
+            _joined(chain[: decided[-1] + 1])
+            self._ended = [piece for piece in self._ended if piece not in folded]
 
 
-def _give(at_s: float, detections: Sequence[Detection], waiting: list[Track]) -> list[Detection]:
-    """Gives detections to the tracks that wait for one, the best fit first; what no track has taken."""
-    fits = [
-        (distance, detection_number, track)
-        for detection_number, detection in enumerate(detections)
-        for track in waiting
-        if (distance := _distance(at_s, detection, track)) is not None
-    ]
-    taken: set[int] = set()
-    for _, number, track in sorted(fits, key=lambda fit: fit[0]):
-        if number in taken or all(track is not each for each in waiting):
-            continue
-        taken.add(number)
-        track.add(at_s, detections[number])
-        waiting[:] = [each for each in waiting if each is not track]
-    return [detection for number, detection in enumerate(detections) if number not in taken]
-
-
-def _distance(at_s: float, detection: Detection, track: Track) -> float | None:
-    """How badly a detection fits a track, 0 for just as expected; None where it is of another thing."""
-    expected = track.expected(at_s)
-    iou = max(overlap(detection.box, expected), overlap(detection.box, track.last.box))
-    if detection.label != track.label and iou < _SAME_THING_IOU:
-        return None
-    (width, height), (was_wide, was_high) = size(detection.box), size(expected)
-    growth = math.sqrt(width * height / (was_wide * was_high))
-    if not 1 / _MOST_GROWTH < growth < _MOST_GROWTH:
-        return None
-    (x, y), (to_x, to_y) = center(expected), center(detection.box)
-    diagonal = (math.hypot(width, height) + math.hypot(was_wide, was_high)) / 2
-    distance = math.hypot(to_x - x, to_y - y) / diagonal
-    if distance > _NEAR + _NEARER_PER_S * (at_s - track.last.at_s):
-        return None
-    return distance + abs(math.log(growth)) * 0.5 + (1 - iou) * 0.5
+def _joined(chain: Sequence[Track]) -> Track:
+    """All of a chain in its first piece."""
+    track = chain[0]
+    for piece in chain[1:]:
+        track.follow_on(piece)
+    track.is_shared = False
+    return track
