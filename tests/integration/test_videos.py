@@ -89,10 +89,10 @@ def test_a_frame_of_it_is_looked_at_where_that_is_asked_for(feed: Client, clips:
     known = feed.recognize(video_id="walk-1", timestamp_s=2.0)
     assert (fresh.served.source, known.served.source) == ("picture", "moments")
     boxes = [found.box for found in fresh.objects if found.label == "person"]
-    for found in known.objects:
-        if found.label == "person":
-            middle = (found.box.x_min + found.box.x_max) / 2
-            assert min(abs((box.x_min + box.x_max) / 2 - middle) for box in boxes) < 0.04
+    middles = [(found.box.x_min + found.box.x_max) / 2 for found in known.objects if found.label == "person"]
+    apart = sorted(min(abs((box.x_min + box.x_max) / 2 - middle) for box in boxes) for middle in middles)
+    # Who is hidden at that second is where the way from one sighting to the next leads.
+    assert apart[len(apart) // 2] < 0.02
 
 
 def test_the_crop_of_a_match_is_a_picture(feed: Client, stack: object) -> None:
