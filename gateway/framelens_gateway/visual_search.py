@@ -82,7 +82,7 @@ class VisualSearch:
             again = replace(call, embedder=space, regions=boxes, unnamed=0)
             return [found.embedding for found in (await self._recognizer.recognize(again, deadline)).objects]
 
-        asked = _Asked(request, serving.collection, options, unnamed, started, recognizer_ms, "picture")
+        asked = _Asked(request, serving.collection, options, unnamed, None, started, recognizer_ms)
         return await self._answered(asked, recognition, embed_in, deadline)
 
     async def recognize_stored(
@@ -94,19 +94,22 @@ class VisualSearch:
         serving = await self._servings.serving()
         _check_asked(options, serving.collection)
 
-        async def embed(space: str, number: int) -> Recognition:
-            crop = in_view.objects[number].crop
-            return await self._recognizer.recognize(RecognizerCall(crop, space, regions=(WHOLE_PICTURE,)), deadline)
+        def call(space: str, number: int) -> RecognizerCall:
+            return RecognizerCall(in_view.objects[number].crop, space, regions=(WHOLE_PICTURE,))
 
         async def embed_in(space: str, numbers: Sequence[int]) -> list[Vector]:
-            embedded = await all_or_first_failure(embed(space, number) for number in numbers)
+            embedded = await all_or_first_failure(
+                self._recognizer.recognize(call(space, number), deadline) for number in numbers
+            )
             return [each.objects[0].embedding for each in embedded]
 
-        space = serving.collection.space
-        embedded = await all_or_first_failure(embed(space, number) for number in range(len(in_view.objects)))
-        recognition = _of_moments(in_view, embedded)
+        embedded = await all_or_first_failure(
+            self._recognize(call(serving.embedder, number), serving.collection, deadline)
+            for number in range(len(in_view.objects))
+        )
+        recognition = _of_moments(in_view, [each for each, _ in embedded])
         embedded_ms = (time.perf_counter() - started) * 1e3
-        asked = _Asked(request, serving.collection, options, NOTHING, started, embedded_ms, "moments")
+        asked = _Asked(request, serving.collection, options, NOTHING, in_view.video, started, embedded_ms)
         return await self._answered(asked, recognition, embed_in, deadline)
 
     async def search_region(self, request: pb.SearchRegionRequest, deadline: Deadline) -> pb.SearchRegionResponse:
@@ -160,7 +163,7 @@ class VisualSearch:
             )
         )
         served = _served(recognition, [each for each in searched if each is not None])
-        served.source = asked.source
+        served.source = "picture" if asked.watched is None else "moments"
         _add_times(served, asked.started, asked.recognizer_ms, search_started)
         return pb.RecognizeResponse(objects=asked.unnamed.kept(answers), served=served)
 
@@ -202,7 +205,7 @@ class VisualSearch:
             vectors = await embed_in(collection.space, numbers)
         for vector in vectors:
             collection.check_size(vector)
-        wanted = await self._related.wanted(asked.request, asked.options)
+        wanted = await self._related.wanted(asked.request, asked.options, asked.watched)
         found = await self._related.matches(collection, vectors, wanted, deadline)
         for number, matches in zip(numbers, found, strict=True):
             answers[number].matches.extend(matches)
@@ -229,15 +232,15 @@ class VisualSearch:
 
 @dataclass(frozen=True)
 class _Asked:
-    """A request, its products, when it came, and what answers it: its picture, or stored moments."""
+    """A request, its products, when it came, and the stored video whose moments answer it in place of a picture."""
 
     request: pb.RecognizeRequest
     collection: Collection
     options: validation.Search
     unnamed: Sought
+    watched: pb.Video | None
     started: float
     recognizer_ms: float
-    source: str
 
 
 def _routed(answers: Sequence[pb.RecognizedObject], route: Route) -> list[int]:

@@ -56,13 +56,14 @@ class Follower:
         finally:
             for _, recognition in waiting:
                 recognition.cancel()
-        yield Step(self._looks, frames.read_s, self._with_frames(self._tracker.finish()))
+        over = await asyncio.to_thread(self._tracker.finish)
+        yield Step(self._looks, frames.read_s, self._with_frames(over))
 
     async def _take(self, look: Look, recognition: "asyncio.Future[Sequence[FoundObject]]") -> Step:
         found = await recognition
-        over = self._tracker.look(
-            look.at_s, [Detection(each.label, each.score, each.box) for each in found], cut=look.cut
-        )
+        detections = [Detection(each.label, each.score, each.box) for each in found]
+        # Linking takes longer than searches should wait for.
+        over = await asyncio.to_thread(self._tracker.look, look.at_s, detections, cut=look.cut)
         followed = self._with_frames(over)
         self._best_frames[look.at_s] = look.jpeg
         needed = {track.best.at_s for track in self._tracker.open}

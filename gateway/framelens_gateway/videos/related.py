@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from framelens_client.v1 import framelens_pb2 as pb
 from framelens_gateway.deadline import Deadline
 from framelens_gateway.filters import all_of, none_of
-from framelens_gateway.gathering import all_or_first_failure
 from framelens_gateway.index import Collection, Hit, Index, Vector
 from framelens_gateway.merging import SearchKey, SearchMerger
 from framelens_gateway.ranking import score
@@ -47,12 +46,11 @@ class Related:
         """The live one; None where no video was ever indexed. Raises Unavailable."""
         return await self._index.resolve(Route.VIDEOS)
 
-    async def wanted(self, request: pb.RecognizeRequest, options: Search) -> RelatedWanted:
-        """What a request asks of related videos; the account of a video that is stored is known."""
+    async def wanted(self, request: pb.RecognizeRequest, options: Search, watched: pb.Video | None) -> RelatedWanted:
+        """What a request asks of related videos; `watched` is the stored video, where it has been read already."""
         related, account = request.related, request.related.account
         if request.video_id and not account and not related.same_account:
-            stored = await self._store.read(request.video_id)
-            account = stored.video.account if stored is not None else ""
+            account = watched.account if watched is not None else await self._account_of(request.video_id)
         return RelatedWanted(
             options.top_k,
             options.min_score,
@@ -68,20 +66,21 @@ class Related:
 
         Best first, and newest first among equals. Raises GatewayError.
         """
-        return await all_or_first_failure(self._best(collection, vector, wanted, deadline) for vector in vectors)
-
-    async def _best(
-        self, collection: Collection, vector: Vector, wanted: RelatedWanted, deadline: Deadline
-    ) -> list[pb.Match]:
         limit, field = _FEW_HITS, "video_id" if wanted.several_per_account else "account"
         while True:
             key = SearchKey(collection.name, wanted.expression, limit)
-            (hits,) = await self._merger.search(key, [vector], deadline)
-            best = _best_of_each(field, hits, wanted.min_score)
+            found = await self._merger.search(key, vectors, deadline)
+            best = [_best_of_each(field, hits, wanted.min_score) for hits in found]
             # Hits that were cut off are worth asking for only where they could still be among the answers.
-            if len(best) >= wanted.top_k or len(hits) < limit or limit == _MAX_HITS:
-                return [_match(hit) for hit in best[: wanted.top_k]]
+            enough = all(len(each) >= wanted.top_k or len(hits) < limit for each, hits in zip(best, found, strict=True))
+            if enough or limit == _MAX_HITS:
+                return [[_match(hit) for hit in each[: wanted.top_k]] for each in best]
             limit = min(limit * 4, _MAX_HITS)
+
+    async def _account_of(self, video_id: str) -> str:
+        """Empty where there is no such video."""
+        stored = await self._store.read(video_id)
+        return stored.video.account if stored is not None else ""
 
 
 def _best_of_each(field: str, hits: Sequence[Hit], min_score: float) -> list[Hit]:

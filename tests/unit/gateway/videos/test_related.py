@@ -51,7 +51,7 @@ async def ids(
 ) -> list[str]:
     index.rows[collection.name].update({each["row_id"]: each for each in rows})
     request = request or pb.RecognizeRequest()
-    wanted = await related.wanted(request, search_options(request.search))
+    wanted = await related.wanted(request, search_options(request.search), None)
     (matches,) = await related.matches(collection, [QUERY], wanted, Deadline.after(5))
     return [match.id for match in matches]
 
@@ -88,7 +88,7 @@ async def test_the_best_moment_of_a_video_says_where_to_jump(
 ) -> None:
     rows = [row("v", "ann", 0.7, number=0), row("v", "ann", 0.9, number=1) | {"at_s": 12.0}]
     index.rows[collection.name].update({each["row_id"]: each for each in rows})
-    wanted = await related.wanted(pb.RecognizeRequest(), search_options(pb.SearchOptions()))
+    wanted = await related.wanted(pb.RecognizeRequest(), search_options(pb.SearchOptions()), None)
     ((match,),) = await related.matches(collection, [QUERY], wanted, Deadline.after(5))
     assert (match.kind, match.id, match.video.at_s, match.video.account) == ("video", "v", 12.0, "ann")
     assert match.score == pytest.approx(0.9, abs=1e-4)
