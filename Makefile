@@ -54,7 +54,6 @@ gpu-check: ## Measure engines, image operations and recognizer on this machine's
 	@$(GPU)/bin/framelens-perf gpu-check
 
 serve: setup engines var/samples/.ready ## Run the stack on loopback until Ctrl-C, with sample products and videos
-	@rm -f var/serve.json
 	@$(SERVER)/bin/framelens-perf load-samples & exec $(GATEWAY)/bin/framelens-stack
 
 test: setup engines var/samples/.ready $(foreach env,$(SERVER) $(GATEWAY) $(TENSORRT),$(env)/.test-ready) ## Run all tests

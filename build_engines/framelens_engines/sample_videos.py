@@ -52,7 +52,9 @@ def _transcode(source: Path, target: Path, start_s: float, end_s: float) -> None
         stream.width, stream.height, stream.pix_fmt = frames.width, frames.height, "yuv420p"
         stream.codec_context.time_base = _MILLISECOND
         for frame in old.decode(frames):
-            if frame.time is not None and start_s <= frame.time < end_s:
+            if frame.time >= end_s:
+                break
+            if frame.time >= start_s:
                 picture = frame.reformat(format="yuv420p")
                 picture.pts, picture.time_base = round((frame.time - start_s) * 1000), _MILLISECOND
                 new.mux(stream.encode(picture))

@@ -7,9 +7,9 @@
 middle. The most prominent object is the main one.
 """
 
-import math
 from collections.abc import Sequence
 
+from framelens_gateway.geometry import area, centrality
 from framelens_gateway.recognizer import WHOLE_PICTURE, Box, FoundObject
 
 # Below this the detector guesses; above it, it is often right about what stands alone before a plain background.
@@ -18,25 +18,14 @@ MIN_SCORE = 0.3
 MAX_OBJECTS = 8
 # Of the picture. What is smaller is beside the point, or shows too little of a product to find it by.
 _MIN_AREA = 0.02
-# From the middle of a picture to a corner.
-_FARTHEST = math.hypot(0.5, 0.5)
 
 
 def main_object(objects: Sequence[FoundObject]) -> Box:
     """The box of the main object, the whole picture where there is none."""
-    large = [found for found in objects if _area(found.box) >= _MIN_AREA]
+    large = [found for found in objects if area(found.box) >= _MIN_AREA]
     return max(large, key=prominence).box if large else WHOLE_PICTURE
 
 
 def prominence(found: FoundObject) -> float:
     """From 0 to 1."""
-    return found.score * _area(found.box) * _centrality(found.box)
-
-
-def _area(box: Box) -> float:
-    return (box.x_max - box.x_min) * (box.y_max - box.y_min)
-
-
-def _centrality(box: Box) -> float:
-    from_middle = math.hypot((box.x_min + box.x_max) / 2 - 0.5, (box.y_min + box.y_max) / 2 - 0.5)
-    return 1 - from_middle / _FARTHEST
+    return found.score * area(found.box) * centrality(found.box)

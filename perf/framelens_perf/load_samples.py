@@ -1,11 +1,12 @@
 """`framelens-perf load-samples`: the sample catalogue and videos into a stack that runs or is about to."""
 
+import os
 import time
 from pathlib import Path
 
 import click
 
-from framelens_client import Client, FrameLensError
+from framelens_client import NO_RETRIES, Client, FrameLensError, Unreachable
 from framelens_perf.demo import import_catalogue
 from framelens_perf.sample_videos import index_sample_videos
 from framelens_perf.stack import Addresses, StackFailure, read_addresses
@@ -31,9 +32,22 @@ def load_samples(var_dir: Path, samples: Path) -> None:
 
 def _served(var_dir: Path) -> Addresses:
     """Raises StackFailure."""
+    serve_file, starter = var_dir / "serve.json", os.getppid()
     end = time.monotonic() + _WAIT_S
     while time.monotonic() < end:
-        if (var_dir / "serve.json").is_file():
-            return read_addresses(var_dir / "serve.json")
+        if serve_file.is_file() and _answers(addresses := read_addresses(serve_file)):
+            return addresses
+        if os.getppid() != starter:
+            raise StackFailure("the stack that samples were to be loaded into has gone")
         time.sleep(_LOOK_EVERY_S)
-    raise StackFailure(f"no stack has come up in {_WAIT_S} s: there is no {var_dir / 'serve.json'}")
+    raise StackFailure(f"no stack has come up in {_WAIT_S} s, as {serve_file} would say")
+
+
+def _answers(addresses: Addresses) -> bool:
+    """A stack that was killed leaves its file behind."""
+    with Client(addresses.grpc, retries=NO_RETRIES) as client:
+        try:
+            client.health()
+        except Unreachable:
+            return False
+    return True

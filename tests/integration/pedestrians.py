@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from framelens_gateway.videos.geometry import between, center
+from framelens_gateway.geometry import between, center
 from framelens_gateway.videos.tracks import Track
 
 LABELLED = Path(__file__).parents[1] / "data" / "pedestrians.json"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from framelens_client.v1 import framelens_pb2 as pb
+from framelens_gateway.geometry import overlap
 
 _SAME_OBJECT_IOU = 0.5
 _SHOWN = 3
@@ -61,29 +62,16 @@ def compare_regions(live: pb.SearchRegionResponse, candidate: pb.SearchRegionRes
     return Comparison(0, 0, 0, (), (search,), (search.difference,) if search.difference else ())
 
 
-def iou(one: pb.Box, other: pb.Box) -> float:
-    """Intersection over union; 0 where both are empty."""
-    width = min(one.x_max, other.x_max) - max(one.x_min, other.x_min)
-    height = min(one.y_max, other.y_max) - max(one.y_min, other.y_min)
-    shared = max(0.0, width) * max(0.0, height)
-    union = _area(one) + _area(other) - shared
-    return shared / union if union > 0 else 0.0
-
-
-def _area(box: pb.Box) -> float:
-    return (box.x_max - box.x_min) * (box.y_max - box.y_min)
-
-
 def _pairs(live: Sequence[pb.RecognizedObject], candidate: Sequence[pb.RecognizedObject]) -> dict[int, int]:
     """Places of objects with one label whose boxes overlap, each in one pair, the best overlaps first."""
     overlaps = [
-        (iou(mine.box, other.box), a, b)
+        (overlap(mine.box, other.box), a, b)
         for (a, mine), (b, other) in product(enumerate(live), enumerate(candidate))
         if mine.label == other.label
     ]
     pairs: dict[int, int] = {}
-    for overlap, a, b in sorted(overlaps, key=lambda each: -each[0]):
-        if overlap >= _SAME_OBJECT_IOU and a not in pairs and b not in pairs.values():
+    for shared, a, b in sorted(overlaps, key=lambda each: -each[0]):
+        if shared >= _SAME_OBJECT_IOU and a not in pairs and b not in pairs.values():
             pairs[a] = b
     return pairs
 

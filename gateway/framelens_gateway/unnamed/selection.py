@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from framelens_client.v1 import framelens_pb2 as pb
+from framelens_gateway.geometry import area, shared_area
 from framelens_gateway.index import Collection
 from framelens_gateway.routing import UNNAMED_LABEL
 from framelens_gateway.unnamed.calibrations import Calibrations
@@ -70,10 +71,4 @@ def _leads_to(product: str, found: pb.RecognizedObject) -> bool:
 
 
 def _same_place(one: pb.Box, other: pb.Box) -> bool:
-    width = min(one.x_max, other.x_max) - max(one.x_min, other.x_min)
-    height = min(one.y_max, other.y_max) - max(one.y_min, other.y_min)
-    return max(0.0, width) * max(0.0, height) >= _SAME_PLACE * min(_area(one), _area(other))
-
-
-def _area(box: pb.Box) -> float:
-    return (box.x_max - box.x_min) * (box.y_max - box.y_min)
+    return shared_area(one, other) >= _SAME_PLACE * min(area(one), area(other))

@@ -11,10 +11,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from framelens_client.v1 import framelens_pb2 as pb
-from framelens_gateway.recognizer import Box
+from framelens_gateway.geometry import area, centrality
 from framelens_gateway.routing import Routing
 from framelens_gateway.settings_faults import file_faults
-from framelens_gateway.videos.geometry import area, centrality
 
 _MINUTE_S = 60.0
 
@@ -74,7 +73,7 @@ class MomentPolicy(_Part):
     def salience_of(self, track: pb.Track) -> float:
         """0 to 1; 0 for a track that is no moment whatever else is true."""
         rules = self.salience
-        duration_s, share = _duration_s(track), area(_box(track.box))
+        duration_s, share = _duration_s(track), area(track.box)
         if (
             track.score < rules.least_score
             or _certainty(track) < rules.least_certainty
@@ -87,7 +86,7 @@ class MomentPolicy(_Part):
         marks = (
             weights.score * track.score
             + weights.area * min(1.0, share / rules.full_area)
-            + weights.centrality * centrality(_box(track.box))
+            + weights.centrality * centrality(track.box)
             + weights.duration * min(1.0, duration_s / rules.full_duration_s)
         )
         return min(1.0, self.labels.get(track.label, 1.0) * marks / weights.total)
@@ -180,7 +179,3 @@ def _duration_s(track: pb.Track) -> float:
 
 def _certainty(track: pb.Track) -> float:
     return sum(sighting.score for sighting in track.sightings) / len(track.sightings)
-
-
-def _box(box: pb.Box) -> Box:
-    return Box(box.x_min, box.y_min, box.x_max, box.y_max)

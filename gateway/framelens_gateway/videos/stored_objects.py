@@ -6,8 +6,8 @@ from itertools import pairwise
 
 from framelens_client.v1 import framelens_pb2 as pb
 from framelens_gateway.crops import CropStore
+from framelens_gateway.geometry import between
 from framelens_gateway.recognizer import Box
-from framelens_gateway.videos.geometry import between
 from framelens_gateway.videos.moments import Moments
 from framelens_gateway.videos.store import VideoStore
 
@@ -62,9 +62,5 @@ def _box_at(track: pb.Track, at_s: float) -> Box | None:
     """Between two sightings it is on the way from one to the other."""
     for before, after in pairwise(track.sightings):
         if before.at_s <= at_s <= after.at_s:
-            return between(_box(before.box), _box(after.box), (at_s - before.at_s) / (after.at_s - before.at_s))
+            return between(before.box, after.box, (at_s - before.at_s) / (after.at_s - before.at_s))
     return None
-
-
-def _box(box: pb.Box) -> Box:
-    return Box(box.x_min, box.y_min, box.x_max, box.y_max)

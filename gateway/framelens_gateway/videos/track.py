@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from framelens_gateway.geometry import area
 from framelens_gateway.recognizer import Box
-from framelens_gateway.videos.geometry import area
 
 Embedding = NDArray[np.float32]
 

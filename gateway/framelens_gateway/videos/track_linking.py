@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from framelens_gateway.videos.geometry import between, separation
+from framelens_gateway.geometry import between, separation
 from framelens_gateway.videos.track import Seen, Track
 from framelens_gateway.videos.track_likeness import unlikeness_of
 from framelens_gateway.videos.track_motion import gap_misfit, misfit, motion_at_end, motion_at_start

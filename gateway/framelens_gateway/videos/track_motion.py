@@ -8,8 +8,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from framelens_gateway.geometry import growth, moved, separation
 from framelens_gateway.recognizer import Box
-from framelens_gateway.videos.geometry import growth, moved, separation
 from framelens_gateway.videos.track import Seen, Track
 
 # Velocity is that of the sightings next to the gap.

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from framelens_gateway.geometry import coverage, growth, overlap, separation
 from framelens_gateway.recognizer import Box
-from framelens_gateway.videos.geometry import coverage, growth, overlap, separation
 from framelens_gateway.videos.track import CLEAR_SCORE, Detection, Track
 from framelens_gateway.videos.track_likeness import unlikeness
 from framelens_gateway.videos.track_motion import ahead, growth_misfit, misfit, motion_at_end, spread

@@ -3,7 +3,8 @@
 import pytest
 
 from framelens_client.v1 import framelens_pb2 as pb
-from framelens_gateway.trials.comparison import compare_recognitions, compare_regions, iou
+from framelens_gateway.geometry import overlap as iou
+from framelens_gateway.trials.comparison import compare_recognitions, compare_regions
 
 
 def thing(
