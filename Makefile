@@ -76,6 +76,7 @@ clean: ## Remove environments, built engines and everything under var/
 
 var/samples/.ready: $(SERVER)/.ready
 	@$(SERVER)/bin/framelens-engines samples --to var/samples
+	@$(SERVER)/bin/framelens-engines sample-videos --to var/samples
 	@touch $@
 
 $(SERVER)/.ready: constraints/server.txt $(foreach room,client triton build_engines perf,$(room)/pyproject.toml)

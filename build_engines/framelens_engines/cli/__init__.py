@@ -18,6 +18,7 @@ _COMMANDS = {
     "publish": "framelens_engines.cli.swap_commands:publish",
     "retire": "framelens_engines.cli.swap_commands:retire",
     "rollback": "framelens_engines.cli.swap_commands:rollback",
+    "sample-videos": "framelens_engines.cli.build_commands:sample_videos",
     "samples": "framelens_engines.cli.build_commands:samples",
     "show": "framelens_engines.cli.version_commands:show",
     "space": "framelens_engines.cli.build_commands:space",

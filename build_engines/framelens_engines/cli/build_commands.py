@@ -39,13 +39,20 @@ def defaults(store: EngineStore, cache: Path) -> None:
 @click.option("--to", type=click.Path(file_okay=False, path_type=Path), required=True)
 @CACHE
 def samples(to: Path, cache: Path) -> None:
-    """Extract sample pictures, from scikit-image's wheel, and a sample video, from Debian's opencv-doc."""
+    """Extract sample pictures, from scikit-image's wheel."""
+    pictures = extract_samples(to, cache, Reporter())
+    click.echo(f"{len(pictures)} pictures in {to}")
+
+
+@click.command("sample-videos")
+@click.option("--to", type=click.Path(file_okay=False, path_type=Path), required=True)
+def sample_videos(to: Path) -> None:
+    """Extract a sample video, in two parts, from Debian's opencv-doc."""
     # Needed here alone, and not in every environment.
     from framelens_engines.sample_videos import extract_sample_videos
 
-    pictures = extract_samples(to, cache, Reporter())
     videos = extract_sample_videos(to, Reporter())
-    click.echo(f"{len(pictures)} pictures and {len(videos)} videos in {to}")
+    click.echo(f"{len(videos)} videos in {to}")
 
 
 @click.command()

@@ -134,7 +134,7 @@ def test_a_command_that_changes_what_serves_does_not_load_what_builds(command: s
 def test_help_names_every_command_and_each_has_its_own() -> None:
     overview = _run("--help").stdout
     commands = cli.list_commands(click.Context(cli))
-    assert len(commands) == 14
+    assert len(commands) == 15
     for command in commands:
         assert f"\n  {command} " in overview
         assert _run(command, "--help").exit_code == 0
