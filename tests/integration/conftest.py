@@ -16,6 +16,9 @@ from PIL import Image
 
 from framelens_client import Box, Client, Product, ProductUpsert, ReferencePicture
 
+# Sibling modules are found through this folder.
+sys.path.insert(0, str(Path(__file__).parent))
+
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "var" / "samples"
 WHOLE = Box(0.0, 0.0, 1.0, 1.0)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import lap
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
+from framelens_client.v1 import framelens_pb2 as pb
 from framelens_gateway.geometry import between, center
-from framelens_gateway.videos.tracks import Track
 
 LABELLED = Path(__file__).parents[1] / "data" / "pedestrians.json"
 
@@ -25,12 +25,12 @@ _LEAST_MOMENTS, _LEAST_SHARE = 3, 0.34
 _Place = tuple[float, float]
 
 
-def tracks_of_each_pedestrian(tracks: Sequence[Track]) -> dict[str, list[int]]:
+def tracks_of_each_pedestrian(tracks: Sequence[pb.Track]) -> dict[str, list[int]]:
     """By the pedestrian's name, the numbers of the tracks that cover more than a moment of the way; one is right.
 
     Tracks of persons are numbered in the order in which they begin.
     """
-    persons = sorted((track for track in tracks if track.label == "person"), key=lambda track: track.seen[0].at_s)
+    persons = sorted((track for track in tracks if track.label == "person"), key=lambda track: track.sightings[0].at_s)
     ways = _labelled()
     covering: dict[str, Counter[int]] = defaultdict(Counter)
     for step in range(int(_UNTIL_S / _EVERY_S) + 1):
@@ -52,7 +52,7 @@ def _covered(labelled: dict[str, _Place], followed: dict[int, _Place]) -> list[t
         return []
     names, numbers = list(labelled), list(followed)
     distances = np.array([[_distance(labelled[name], followed[number]) for number in numbers] for name in names])
-    rows, columns = linear_sum_assignment(np.minimum(distances, 2))
+    rows, columns = lap.lapjvx(np.minimum(distances, 2), extend_cost=True, return_cost=False)
     return [
         (names[row], numbers[column]) for row, column in zip(rows, columns, strict=True) if distances[row, column] <= 1
     ]
@@ -75,9 +75,9 @@ def _on_way(way: Sequence[tuple[float, float, float]], at_s: float) -> _Place | 
     return None
 
 
-def _of_track(track: Track, at_s: float) -> _Place | None:
-    before = [seen for seen in track.seen if seen.at_s <= at_s]
-    after = [seen for seen in track.seen if seen.at_s >= at_s]
+def _of_track(track: pb.Track, at_s: float) -> _Place | None:
+    before = [seen for seen in track.sightings if seen.at_s <= at_s]
+    after = [seen for seen in track.sightings if seen.at_s >= at_s]
     if not before or not after or after[0].at_s - before[-1].at_s > _KNOWN_S:
         return None
     gap_s = after[0].at_s - before[-1].at_s

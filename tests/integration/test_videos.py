@@ -9,13 +9,14 @@ from pathlib import Path
 import av
 import httpx
 import pytest
+from pedestrians import tracks_of_each_pedestrian
 
 from framelens_client import Client, FrameLensError, InvalidVideo, NotFound
 from framelens_client.frames import RelatedOptions
 from framelens_client.videos import Video
 
 SAMPLES = Path(__file__).parents[2] / "var" / "samples"
-CLIP_S = 6
+CLIP_S, LABELLED_S = 6, 24
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +28,12 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [_cut(SAMPLES / f"pedestrians-{number}.mp4", folder / f"clip-{number}.mp4") for number in (1, 2)]
 
 
-def _cut(source: Path, target: Path) -> Path:
+def _cut(source: Path, target: Path, until_s: float = CLIP_S) -> Path:
     """Its first seconds, without decoding."""
     with av.open(source) as old, av.open(target, "w") as new:
         stream = new.add_stream_from_template(old.streams.video[0])
         for packet in old.demux(old.streams.video[0]):
-            if packet.dts is None or packet.pts * packet.time_base > CLIP_S:
+            if packet.dts is None or packet.pts * packet.time_base > until_s:
                 break
             packet.stream = stream
             new.mux(packet)
@@ -76,6 +77,15 @@ def test_a_person_leads_to_the_other_accounts_video(feed: Client) -> None:
         assert 0 <= person.matches[0].video.at_s <= CLIP_S + 0.5
     own = feed.recognize(video_id="walk-2", timestamp_s=2.0, related=RelatedOptions(several_per_account=True))
     assert {match.id for found in own.objects for match in found.matches if match.kind == "video"} == {"walk-1"}
+
+
+def test_nine_of_ten_pedestrians_are_one_track(client: Client, clips: list[Path], tmp_path: Path) -> None:
+    clip = _cut(SAMPLES / "pedestrians-1.mp4", tmp_path / "labelled.mp4", LABELLED_S)
+    stored = client.index_video(Video("labelled", "ann"), clip).stored
+    client.delete_video("labelled")
+    tracks = tracks_of_each_pedestrian(stored.tracks)
+    assert len(tracks) == 10
+    assert sum(len(numbers) == 1 for numbers in tracks.values()) >= 9, tracks
 
 
 def test_a_frame_of_it_is_looked_at_where_that_is_asked_for(feed: Client, clips: list[Path]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from framelens_gateway.recognizer import FoundObject
 from framelens_gateway.videos.frames import Look, VideoFrames
+from framelens_gateway.videos.track_colours import colours
 from framelens_gateway.videos.tracks import Detection, Track, Tracker
 
 # Frames that are recognised at once: enough to fill batches while the next ones are decoded.
@@ -60,16 +61,18 @@ class Follower:
         yield Step(self._looks, frames.read_s, self._with_frames(over))
 
     async def _take(self, look: Look, recognition: "asyncio.Future[Sequence[FoundObject]]") -> Step:
-        found = await recognition
-        detections = [Detection(each.label, each.score, each.box) for each in found]
         # Linking takes longer than searches should wait for.
-        over = await asyncio.to_thread(self._tracker.look, look.at_s, detections, cut=look.cut)
+        over = await asyncio.to_thread(self._track, look, await recognition)
         followed = self._with_frames(over)
         self._best_frames[look.at_s] = look.jpeg
         needed = {track.best.at_s for track in self._tracker.open}
         self._best_frames = {at_s: jpeg for at_s, jpeg in self._best_frames.items() if at_s in needed}
         self._looks += 1
         return Step(self._looks, look.at_s, followed)
+
+    def _track(self, look: Look, found: Sequence[FoundObject]) -> list[Track]:
+        detections = [Detection(each.label, each.score, each.box, colours(look.small, each.box)) for each in found]
+        return self._tracker.look(look.at_s, detections, cut=look.cut)
 
     def _with_frames(self, over: Sequence[Track]) -> list[Followed]:
         return [Followed(track, self._best_frames[track.best.at_s]) for track in over if track.is_sound]

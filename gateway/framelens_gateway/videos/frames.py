@@ -1,15 +1,19 @@
 """The frames of a video that are worth a look, from a decoding process of its own."""
 
 import asyncio
+import math
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from framelens_client.reasons import Reason
 from framelens_gateway.errors import InvalidRequest
 from framelens_gateway.videos.decoding.messages import MESSAGES, Ended, Frame, Opened, Refused
+from framelens_gateway.videos.track_colours import SmallFrame
 
 # A decoder that says nothing for so long is stuck: between two frames there are seconds of video at most.
 _SILENT_S = 60
@@ -27,11 +31,12 @@ class FrameSettings:
 
 @dataclass(frozen=True)
 class Look:
-    """A frame to look at, as JPEG; `cut` where a new scene begins."""
+    """A frame to look at, as JPEG and small in CIELAB; `cut` where a new scene begins."""
 
     at_s: float
     cut: bool
     jpeg: bytes
+    small: SmallFrame
 
 
 class VideoFrames:
@@ -49,13 +54,19 @@ class VideoFrames:
             match message:
                 case Frame():
                     self.read_s = message.at_s
-                    yield Look(message.at_s, message.cut, await self._out.readexactly(message.jpeg_bytes))
+                    yield await self._look(message)
                 case Ended():
                     self.read_s, self.note = message.read_s, message.note
                     return
                 case _:
                     self.note = f"its decoder failed at {self.read_s:.1f} s"
                     return
+
+    async def _look(self, frame: Frame) -> Look:
+        jpeg = await self._out.readexactly(frame.jpeg_bytes)
+        shape = frame.small_height, frame.small_width, 3
+        small = np.frombuffer(await self._out.readexactly(math.prod(shape)), np.uint8).reshape(shape)
+        return Look(frame.at_s, frame.cut, jpeg, small)
 
 
 @asynccontextmanager

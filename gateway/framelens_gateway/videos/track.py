@@ -6,12 +6,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from framelens_gateway.geometry import area
 from framelens_gateway.recognizer import Box
-
-Embedding = NDArray[np.float32]
+from framelens_gateway.videos.track_colours import Colours
 
 # A track begins with a detection of this confidence.
 CLEAR_SCORE = 0.5
@@ -20,12 +18,12 @@ _CLEAR_AT_ONCE = 0.8
 
 
 class Detection(NamedTuple):
-    """One thing in one frame; `embedding` is L2-normalised, or None where it is followed by its motion alone."""
+    """One thing in one frame; `colours` are None where it is followed by its motion alone."""
 
     label: str
     score: float
     box: Box
-    embedding: Embedding | None = None
+    colours: Colours | None = None
 
 
 class Seen(NamedTuple):
@@ -38,10 +36,10 @@ class Seen(NamedTuple):
 
 @dataclass
 class _Sum:
-    total: Embedding | None = None
+    total: Colours | None = None
     count: int = 0
 
-    def add(self, total: Embedding | None, count: int) -> None:
+    def add(self, total: Colours | None, count: int) -> None:
         if total is not None:
             self.total = total if self.total is None else self.total + total
             self.count += count
@@ -85,12 +83,12 @@ class Track:
 
     @property
     def shows_alone(self) -> bool:
-        """Whether `embedding` is of sightings in which nothing else is in its box."""
+        """Whether `colours` are of sightings in which nothing else is in its box."""
         return self._alone.count > 0
 
     @property
-    def embedding(self) -> Embedding | None:
-        """The mean, not normalised: the product of two is the mean similarity of their sightings."""
+    def colours(self) -> Colours | None:
+        """The mean, not normalised: the product of two is the mean of what their sightings share."""
         mean = self._alone if self.shows_alone else self._all
         return None if mean.total is None else mean.total / np.float32(mean.count)
 
@@ -100,9 +98,9 @@ class Track:
         self.seen.append(seen)
         self.votes[detection.label] += detection.score
         self._best = _better(self._best, seen)
-        self._all.add(detection.embedding, 1)
+        self._all.add(detection.colours, 1)
         if alone:
-            self._alone.add(detection.embedding, 1)
+            self._alone.add(detection.colours, 1)
 
     def follow_on(self, later: "Track") -> None:
         """Takes the sightings of the same thing's later piece."""

@@ -10,26 +10,26 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+import lap
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from framelens_gateway.geometry import between, separation
 from framelens_gateway.videos.track import Seen, Track
-from framelens_gateway.videos.track_likeness import unlikeness_of
+from framelens_gateway.videos.track_colours import NEITHER, unlikeness_of
 from framelens_gateway.videos.track_motion import gap_misfit, misfit, motion_at_end, motion_at_start
 
 # What is out of sight for longer has left.
 LOST_S = 4.0
 # Of appearing or vanishing at the edge of the frame, or where the scene begins or ends, and in the middle of it.
-_AT_EDGE, _IN_MIDDLE = 1.5, 8.0
+_AT_EDGE, _IN_MIDDLE = 1.0, 8.0
 _EDGE, _SCENE_BEGINS_S = 0.04, 0.5
 # What was seen more often than this is rather a thing than a slip of the detector.
 _SLIP_SIGHTINGS = 3.0
 # A box that two things may share lies this far beside either of them, in diagonals; what is shared for longer is one's.
-_SHARED_SPREAD, _SHARED_S = 0.3, 2.0
-_MOST_UNLIKENESS = 5.0
+_SHARED_SPREAD, _SHARED_S = 0.2, 1.5
+_MOST_UNLIKENESS = 10.0
 # More sightings of one piece look alike, and so tell no more; nor do those with something else in the box.
-_TELLING_SIGHTINGS, _CROWDED_WEIGHT = 3, 0.3
+_TELLING_SIGHTINGS, _CROWDED_WEIGHT = 5, 0.3
 # Steps of at most so many pieces to the side are tried when parts of two chains are exchanged.
 _MOST_EXCHANGED = 3
 _LEAST_GAIN = 1e-6
@@ -66,7 +66,7 @@ class _Linking:
         self._weights = [
             clear * min(_TELLING_SIGHTINGS, count) for clear, count in zip(self._clarity, self._sightings, strict=True)
         ]
-        self._similarities = _similarities(pieces)
+        self._shared_colours = _shared_colours(pieces)
         self._steps = self._possible_steps()
         self._costs: dict[Chain, float] = {(): 0.0}
         self._looks: dict[Chain, float] = {}
@@ -77,11 +77,11 @@ class _Linking:
 
     def _assigned(self) -> list[Chain]:
         """The best pairs, each looked at alone."""
-        gains = np.zeros((len(self._pieces), len(self._pieces)))
+        costs = np.zeros((len(self._pieces), len(self._pieces)))
         for one, other in self._steps:
-            gains[one, other] = max(0.0, self._cost((one,)) + self._cost((other,)) - self._cost((one, other)))
-        rows, columns = linear_sum_assignment(gains, maximize=True)
-        after = {a: b for a, b in zip(rows.tolist(), columns.tolist(), strict=True) if gains[a, b] > 0}
+            costs[one, other] = min(0.0, self._cost((one, other)) - self._cost((one,)) - self._cost((other,)))
+        rows, columns = lap.lapjvx(costs, return_cost=False)
+        after = {a: b for a, b in zip(rows.tolist(), columns.tolist(), strict=True) if costs[a, b] < 0}
         chains: list[Chain] = []
         for number in range(len(self._pieces)):
             if number not in after.values():
@@ -152,20 +152,20 @@ class _Linking:
 
     def _looks_cost(self, chain: Chain) -> float:
         """Of each piece looking unlike those before it."""
-        if len(chain) == 1 or self._similarities is None:
+        if len(chain) == 1:
             return 0.0
         known = self._looks.get(chain)
         if known is None:
-            latest = self._unlike(self._similarities[chain[-1]], chain[-1], chain[:-1])
+            latest = self._unlike(chain[-1], chain[:-1])
             known = self._looks[chain] = self._looks_cost(chain[:-1]) + latest
         return known
 
-    def _unlike(self, similarities: Sequence[float], number: int, before: Chain) -> float:
-        weights = self._weights
+    def _unlike(self, number: int, before: Chain) -> float:
+        weights, shared = self._weights, self._shared_colours[number]
         weight = sum([weights[each] for each in before])
-        similarity = sum([weights[each] * similarities[each] for each in before]) / weight
+        colours = sum([weights[each] * shared[each] for each in before]) / weight
         telling = min(self._clarity[number], weight / _TELLING_SIGHTINGS, 1.0)
-        return telling * unlikeness_of(similarity, _MOST_UNLIKENESS)
+        return telling * unlikeness_of(colours, _MOST_UNLIKENESS)
 
     def _possible_steps(self) -> dict[tuple[int, int], float]:
         """What it costs that one piece is the next one's of the same thing."""
@@ -194,14 +194,15 @@ class _Linking:
         return math.inf if cost is None else cost
 
 
-def _similarities(pieces: Sequence[Track]) -> list[list[float]] | None:
-    """Of each piece to each; None where they are followed by their motion alone."""
-    embeddings = [embedding for piece in pieces if (embedding := piece.embedding) is not None]
-    if len(embeddings) < len(pieces):
-        return None
-    means = np.stack(embeddings)
-    similarities: list[list[float]] = (means @ means.T).tolist()
-    return similarities
+def _shared_colours(pieces: Sequence[Track]) -> list[list[float]]:
+    """Of each piece with each; what tells nothing where those of either are unknown."""
+    shared = np.full((len(pieces), len(pieces)), NEITHER)
+    known = {number: colours for number, piece in enumerate(pieces) if (colours := piece.colours) is not None}
+    if known:
+        means = np.stack(list(known.values()))
+        shared[np.ix_(list(known), list(known))] = means @ means.T
+    rows: list[list[float]] = shared.tolist()
+    return rows
 
 
 def _seldom(seen: Seen, is_at_bounds: bool) -> float:

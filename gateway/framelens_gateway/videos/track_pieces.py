@@ -8,14 +8,14 @@ again. What belongs together across doubts is decided later, when more has been 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import lap
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from framelens_gateway.geometry import coverage, growth, overlap, separation
 from framelens_gateway.recognizer import Box
 from framelens_gateway.videos.track import CLEAR_SCORE, Detection, Track
-from framelens_gateway.videos.track_likeness import unlikeness
+from framelens_gateway.videos.track_colours import unlikeness
 from framelens_gateway.videos.track_motion import ahead, growth_misfit, misfit, motion_at_end, spread
 
 # Detections below this are none.
@@ -35,7 +35,7 @@ _GROWTH, _GROWTH_PER_S = 0.3, 0.2
 _MOST_DEVIATION, _MOST_COST = 6.0, 8.0
 _MOST_UNLIKENESS = 3.0
 # Of how a thing looks, beside where it is: from one sighting little can be told.
-_LOOKS_WEIGHT = 1.0
+_LOOKS_WEIGHT = 0.5
 # A choice is in doubt where another would cost less than this more.
 _DOUBT = 1.5
 # Things nearer than this, in diagonals, hide each other.
@@ -133,7 +133,7 @@ def _looked(at_s: float, found: Sequence[Detection], growing: Sequence[Track]) -
             cost = _cost(piece, detection, expected[row], spreads[row], gaps[row])
             if cost is not None:
                 costs[row, column] = cost
-    rows, columns = linear_sum_assignment(costs)
+    rows, columns = lap.lapjvx(costs, extend_cost=True, return_cost=False)
     pairs = zip(rows.tolist(), columns.tolist(), strict=True)
     return _Look(at_s, found, growing, expected, costs, {a: b for a, b in pairs if costs[a, b] < _NEVER})
 
@@ -150,7 +150,7 @@ def _cost(piece: Track, detection: Detection, expected: Box, width: float, gap_s
     placed, sized = misfit(distance, width), growth_misfit(detection.box, expected)
     if placed is None or sized is None:
         return None
-    looks = unlikeness(piece.embedding, detection.embedding, _MOST_UNLIKENESS)
+    looks = unlikeness(piece.colours, detection.colours, _MOST_UNLIKENESS)
     cost = placed + sized + _LOOKS_WEIGHT * looks + 1 - detection.score
     return cost if cost <= _MOST_COST else None
 

@@ -22,7 +22,7 @@ from framelens_gateway.videos.writes import Indexing, VideoWrites
 
 _PAGE_KIND = "videos"
 _MAX_OBJECTS = 32
-# Boxes alone: things are followed by where they are, and embedded once, where they show best.
+# Boxes alone: things are followed by where they are and their colours, and embedded once, where they show best.
 _NO_EMBEDDER = ""
 # One recognition of a frame, at most.
 _LOOK_S = 30.0

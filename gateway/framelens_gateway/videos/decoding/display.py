@@ -9,8 +9,8 @@ from PIL import Image
 
 from framelens_gateway.videos.decoding.choice import THUMBNAIL, Thumbnail
 
-# Enough for the crops that are kept.
-_LONG_SIDE = 1280
+# Enough for the crops that are kept, and for the colours of what is in view.
+_LONG_SIDE, _SMALL_LONG_SIDE = 1280, 256
 _JPEG_QUALITY = 88
 # Transfer characteristics of ITU-T H.273: SMPTE ST 2084 (PQ) and ARIB STD-B67 (HLG).
 _PQ, _HLG = 16, 18
@@ -29,7 +29,7 @@ def displayed_size(frame: VideoFrame, pixel_aspect: float) -> tuple[int, int]:
     return (height, width) if frame.rotation % 180 else (width, height)
 
 
-def as_jpeg(frame: VideoFrame, pixel_aspect: float) -> bytes:
+def displayed(frame: VideoFrame, pixel_aspect: float) -> Image.Image:
     """The frame as displayed, its longer side at most 1280 pixels. Raises FFmpegError."""
     width, height = round(frame.width * pixel_aspect), frame.height
     scale = min(1.0, _LONG_SIDE / max(width, height))
@@ -38,9 +38,23 @@ def as_jpeg(frame: VideoFrame, pixel_aspect: float) -> bytes:
     if frame.rotation % 360:
         # The display matrix turns counter-clockwise, and so does Pillow.
         picture = picture.rotate(frame.rotation, expand=True)
+    return picture
+
+
+def as_jpeg(picture: Image.Image) -> bytes:
     encoded = io.BytesIO()
     picture.save(encoded, "JPEG", quality=_JPEG_QUALITY)
     return encoded.getvalue()
+
+
+def small_lab(picture: Image.Image) -> npt.NDArray[np.uint8]:
+    """CIELAB [height, width, 3], the longer side at most 256 pixels: L in 0..255, a and b around 128."""
+    scale = min(1.0, _SMALL_LONG_SIDE / max(picture.size))
+    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    lab = np.array(picture.resize(size, Image.Resampling.BOX).convert("LAB"))
+    # Pillow's a and b are signed.
+    lab[..., 1:] ^= 0x80
+    return lab
 
 
 def _in_8_bits(frame: VideoFrame, width: int, height: int) -> npt.NDArray[np.uint8]:

@@ -14,10 +14,11 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+from PIL.Image import Image
 from pydantic import BaseModel
 
 from framelens_gateway.videos.decoding.choice import FrameChoice
-from framelens_gateway.videos.decoding.display import as_jpeg, displayed_size, thumbnail
+from framelens_gateway.videos.decoding.display import as_jpeg, displayed, displayed_size, small_lab, thumbnail
 from framelens_gateway.videos.decoding.messages import Ended, Frame, Opened, Refused
 
 # A file that makes its decoder want more is not a video of a feed.
@@ -66,8 +67,7 @@ def _decode(path: str, choice: FrameChoice, max_pixels: int, out: BinaryIO) -> N
         for frame in chain([first], decoder.frames()):
             read_s = decoder.at_s(frame)
             if chosen := choice.of(read_s, thumbnail(frame)):
-                jpeg = as_jpeg(frame, aspect)
-                _say(out, Frame(at_s=read_s, cut=chosen == "cut", jpeg_bytes=len(jpeg)), jpeg)
+                _say_frame(out, read_s, displayed(frame, aspect), cut=chosen == "cut")
         _say(out, Ended(read_s=read_s, note=decoder.note(read_s, duration_s)))
 
 
@@ -155,8 +155,15 @@ def _duration_s(container: InputContainer, stream: VideoStream) -> float:
     return container.duration / av.time_base if container.duration else 0.0
 
 
-def _say(out: BinaryIO, message: BaseModel, jpeg: bytes = b"") -> None:
-    out.write(message.model_dump_json().encode() + b"\n" + jpeg)
+def _say_frame(out: BinaryIO, at_s: float, picture: Image, *, cut: bool) -> None:
+    jpeg, small = as_jpeg(picture), small_lab(picture)
+    height, width, _ = small.shape
+    message = Frame(at_s=at_s, cut=cut, jpeg_bytes=len(jpeg), small_width=width, small_height=height)
+    _say(out, message, jpeg, small.tobytes())
+
+
+def _say(out: BinaryIO, message: BaseModel, *pictures: bytes) -> None:
+    out.write(message.model_dump_json().encode() + b"\n" + b"".join(pictures))
     out.flush()
 
 

@@ -1,4 +1,4 @@
-"""What the decoding process says on its standard output: a line of JSON each, and behind a frame's line its JPEG."""
+"""What the decoding process says on its standard output: a line of JSON each; its pictures follow a frame's line."""
 
 from typing import Annotated, Literal
 
@@ -15,12 +15,17 @@ class Opened(BaseModel):
 
 
 class Frame(BaseModel):
-    """A frame to look at; as many bytes of JPEG follow. `cut` where a new scene begins."""
+    """A frame to look at; as many bytes of JPEG follow, then a small copy of it in CIELAB, 3 bytes each pixel.
+
+    `cut` where a new scene begins.
+    """
 
     kind: Literal["frame"] = "frame"
     at_s: float
     cut: bool
     jpeg_bytes: int
+    small_width: int
+    small_height: int
 
 
 class Ended(BaseModel):

@@ -29,6 +29,7 @@ async def test_looks_often_where_something_moves(tmp_path: Path) -> None:
     assert (frames.duration_s, frames.note) == (pytest.approx(3, abs=0.1), "")
     assert frames.read_s == pytest.approx(2.96, abs=0.01)
     assert picture(found[0]).size == SIZE
+    assert found[0].small.shape == (SIZE[1], SIZE[0], 3)
 
 
 async def test_looks_seldom_where_nothing_does(tmp_path: Path) -> None:

@@ -4,22 +4,27 @@ import numpy as np
 import pytest
 
 from framelens_gateway.recognizer import Box
+from framelens_gateway.videos.track_colours import Colours, unlikeness_of
 from framelens_gateway.videos.tracks import Detection, Track, Tracker
 
 _RANDOM = np.random.default_rng(7)
-_LOOKS = {name: _RANDOM.normal(size=64) for name in "ab"}
+_COLOURS = {"a": np.repeat([1.0, 0.02], 32), "b": np.repeat([0.02, 1.0], 32)}
 
 
 def _box(x: float, y: float = 0.5, width: float = 0.05, height: float = 0.15) -> Box:
     return Box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
 
 
-def _person(x: float, y: float = 0.5, score: float = 0.9, label: str = "person", looks: str = "") -> Detection:
-    embedding = None
-    if looks:
-        noisy = _LOOKS[looks] + 0.5 * _RANDOM.normal(size=64)
-        embedding = (noisy / np.linalg.norm(noisy)).astype(np.float32)
-    return Detection(label, score, _box(x, y), embedding)
+def _dress(name: str) -> Colours:
+    shares = _COLOURS[name] * _RANDOM.uniform(size=64) ** 2
+    return np.sqrt(shares / shares.sum()).astype(np.float32)
+
+
+def _person(x: float, y: float = 0.5, score: float = 0.9, label: str = "person", dress: str = "") -> Detection:
+    colours = None
+    if dress:
+        colours = _dress(dress)
+    return Detection(label, score, _box(x, y), colours)
 
 
 def _followed(looks: Iterable[tuple[float, Sequence[Detection]]]) -> list[Track]:
@@ -45,10 +50,10 @@ def test_what_walks_is_one_track_with_all_its_sightings() -> None:
     assert track.label == "person"
 
 
-@pytest.mark.parametrize(("one", "other"), [("", ""), ("a", "b")], ids=["by motion alone", "with embeddings"])
+@pytest.mark.parametrize(("one", "other"), [("", ""), ("a", "b")], ids=["by motion alone", "with colours"])
 def test_two_that_cross_keep_their_ways(one: str, other: str) -> None:
     tracks = _followed(
-        (at_s, [_person(0.2 + 0.06 * at_s, 0.5, looks=one), _person(0.8 - 0.06 * at_s, 0.52, looks=other)])
+        (at_s, [_person(0.2 + 0.06 * at_s, 0.5, dress=one), _person(0.8 - 0.06 * at_s, 0.52, dress=other)])
         for at_s in _every(0.2, 10)
     )
     assert len(tracks) == 2
@@ -57,13 +62,13 @@ def test_two_that_cross_keep_their_ways(one: str, other: str) -> None:
         assert centers in (sorted(centers), sorted(centers, reverse=True))
 
 
-def test_two_that_stop_behind_each_other_are_told_apart_by_their_looks() -> None:
+def test_two_that_stop_behind_each_other_are_told_apart_by_their_colours() -> None:
     def looks(at_s: float) -> list[Detection]:
         # They meet in the middle, one hides the other, and both turn back.
         away = 0.05 * abs(at_s - 5)
         if away < 0.03:
-            return [_person(0.5, looks="b")]
-        return [_person(0.5 - away, looks="a"), _person(0.5 + away, looks="b")]
+            return [_person(0.5, dress="b")]
+        return [_person(0.5 - away, dress="a"), _person(0.5 + away, dress="b")]
 
     tracks = _followed((at_s, looks(at_s)) for at_s in _every(0.2, 10))
     assert len(tracks) == 2
@@ -145,7 +150,7 @@ def test_only_what_was_lately_in_view_is_kept() -> None:
     assert most < 20
 
 
-def test_a_track_has_the_mean_embedding_of_its_sightings() -> None:
-    (track,) = _followed((at_s, [_person(0.4, looks="a")]) for at_s in _every(0.5, 3))
-    assert track.embedding is not None
-    assert float(track.embedding @ _LOOKS["a"]) / np.linalg.norm(_LOOKS["a"]) > 0.8
+def test_a_track_has_the_mean_colours_of_its_sightings() -> None:
+    (track,) = _followed((at_s, [_person(0.4, dress="a")]) for at_s in _every(0.5, 3))
+    assert track.colours is not None
+    assert [unlikeness_of(float(track.colours @ _dress(each)), 9) < 0 for each in "ab"] == [True, False]
