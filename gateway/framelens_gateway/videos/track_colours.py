@@ -6,6 +6,7 @@ nothing: an embedder is made to find alike what is of one kind.
 
 import math
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from framelens_gateway.recognizer import Box
 SmallFrame = NDArray[np.uint8]
 # Roots of shares, L2-normalised: the product of two is how much of their colours they share.
 Colours = NDArray[np.float32]
+# [levels, 2]: the bins of a level, and its shares in them.
+_Bins = tuple[NDArray[np.intp], NDArray[np.float64]]
 
 # Parts of the height: of a person about the head and chest, the waist, the legs.
 _PARTS = ((0.12, 0.35), (0.3, 0.55), (0.55, 0.95))
@@ -24,7 +27,7 @@ _LIGHTNESS_BINS, _CHROMA_BINS, _MOST_CHROMA = 6, 7, 10
 # What is beside the middle of a box is rather background: the standard deviation of the weights, in widths.
 _MIDDLE = 0.22
 # Of a box, along a side: enough for a row in each part, and for shares.
-_LEAST_ROWS, _LEAST_COLUMNS, _MOST_PIXELS = 6, 2, 48
+_LEAST_ROWS, _LEAST_COLUMNS, _MOST_PIXELS = 6, 2, 32
 # Measured on pedestrians: sightings of one share .70 on average, of two .37, each with a standard deviation of .12 to
 # .18; so .5 tells nothing, and each tenth changes the log likelihood by 1 (half of what independent sightings would).
 NEITHER = 0.5
@@ -38,7 +41,7 @@ def colours(frame: SmallFrame, box: Box) -> Colours | None:
     if len(rows) < _LEAST_ROWS or len(columns) < _LEAST_COLUMNS:
         return None
     pixels = frame[rows[:, None], columns]
-    weights = np.exp(-(((widths - 0.5) / _MIDDLE) ** 2) / 2).astype(np.float32)
+    weights = np.exp(-(((widths - 0.5) / _MIDDLE) ** 2) / 2)
     shares = np.stack([_shares(pixels[(heights >= top) & (heights < end)], weights) for top, end in _PARTS])
     return np.asarray(np.sqrt(shares / len(_PARTS)).ravel(), np.float32)
 
@@ -63,27 +66,38 @@ def _places(low: float, high: float, size: int) -> tuple[NDArray[np.intp], NDArr
     return places, ((places + 0.5) / size - low) / (high - low)
 
 
-def _shares(pixels: SmallFrame, weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Of each colour, in sum 1; `weights` are of columns."""
-    lightness = _lightness_weights()[pixels[..., 0].ravel()]
-    a, b = (_chroma_weights()[pixels[..., channel].ravel()] for channel in (1, 2))
-    chroma = (a[:, :, None] * b[:, None, :]).reshape(len(a), -1)
+def _shares(pixels: SmallFrame, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of each colour, in sum 1; `weights` are of columns.
+
+    Counted, and not multiplied out: the threads of a matrix product would take cores from recognition.
+    """
+    lightness, a, b = (pixels[..., channel].ravel() for channel in range(3))
+    (in_l, of_l), (in_a, of_a), (in_b, of_b) = _lightness_bins(), _chroma_bins(), _chroma_bins()
+    bins = _each_of_8(np.add, in_l[lightness] * _CHROMA_BINS**2, in_a[a] * _CHROMA_BINS, in_b[b])
+    shares = _each_of_8(np.multiply, of_l[lightness], of_a[a], of_b[b])
     counted = np.tile(weights, len(pixels))
-    shares = (lightness * counted[:, None]).T @ chroma
-    return np.asarray(shares.ravel() / counted.sum(), np.float32)
+    shares *= (counted / counted.sum())[:, None]
+    return np.asarray(np.bincount(bins.ravel(), shares.ravel(), _LIGHTNESS_BINS * _CHROMA_BINS**2), np.float64)
+
+
+def _each_of_8(join: np.ufunc, one: NDArray[Any], two: NDArray[Any], three: NDArray[Any]) -> NDArray[Any]:
+    """[pixels, 8] of three times [pixels, 2]: each with each."""
+    joined = join(join(one[:, :, None, None], two[:, None, :, None]), three[:, None, None, :])
+    return np.asarray(joined.reshape(len(one), 8))
 
 
 @cache
-def _lightness_weights() -> NDArray[np.float32]:
-    return _bin_weights(np.arange(256) / 255, _LIGHTNESS_BINS)
+def _lightness_bins() -> _Bins:
+    return _bins(np.arange(256) / 255, _LIGHTNESS_BINS)
 
 
 @cache
-def _chroma_weights() -> NDArray[np.float32]:
-    return _bin_weights((np.arange(256) - 128) / (2 * _MOST_CHROMA) + 0.5, _CHROMA_BINS)
+def _chroma_bins() -> _Bins:
+    return _bins((np.arange(256) - 128) / (2 * _MOST_CHROMA) + 0.5, _CHROMA_BINS)
 
 
-def _bin_weights(places: NDArray[np.float64], bins: int) -> NDArray[np.float32]:
-    """[levels, bins]: of each level in the two bins next to it, so that a little more light changes little."""
-    along = np.clip(places, 0, 1) * (bins - 1)
-    return np.asarray(np.clip(1 - np.abs(along[:, None] - np.arange(bins)), 0, 1), np.float32)
+def _bins(places: NDArray[np.float64], count: int) -> _Bins:
+    """Each level is in the two bins next to it, so that a little more light changes little."""
+    along = np.clip(places, 0, 1) * (count - 1)
+    lower = np.minimum(along.astype(np.intp), count - 2)
+    return np.stack([lower, lower + 1], 1), np.stack([1 - (along - lower), along - lower], 1)

@@ -200,7 +200,8 @@ def _shared_colours(pieces: Sequence[Track]) -> list[list[float]]:
     known = {number: colours for number, piece in enumerate(pieces) if (colours := piece.colours) is not None}
     if known:
         means = np.stack(list(known.values()))
-        shared[np.ix_(list(known), list(known))] = means @ means.T
+        # Not as a matrix product, whose threads would take cores from recognition.
+        shared[np.ix_(list(known), list(known))] = np.einsum("ik,jk->ij", means, means)
     rows: list[list[float]] = shared.tolist()
     return rows
 

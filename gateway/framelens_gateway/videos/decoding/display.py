@@ -1,11 +1,12 @@
 """A decoded frame as a person sees it: upright, with square pixels, in 8 bits."""
 
 import io
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 from av.video.frame import VideoFrame
-from PIL import Image
+from PIL import Image, ImageCms
 
 from framelens_gateway.videos.decoding.choice import THUMBNAIL, Thumbnail
 
@@ -51,10 +52,16 @@ def small_lab(picture: Image.Image) -> npt.NDArray[np.uint8]:
     """CIELAB [height, width, 3], the longer side at most 256 pixels: L in 0..255, a and b around 128."""
     scale = min(1.0, _SMALL_LONG_SIDE / max(picture.size))
     size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-    lab = np.array(picture.resize(size, Image.Resampling.BOX).convert("LAB"))
+    small = picture.resize(size, Image.Resampling.BOX, reducing_gap=1.0)
+    lab = np.array(ImageCms.applyTransform(small, _to_lab()))
     # Pillow's a and b are signed.
     lab[..., 1:] ^= 0x80
     return lab
+
+
+@cache
+def _to_lab() -> ImageCms.ImageCmsTransform:
+    return ImageCms.buildTransform(ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB")
 
 
 def _in_8_bits(frame: VideoFrame, width: int, height: int) -> npt.NDArray[np.uint8]:

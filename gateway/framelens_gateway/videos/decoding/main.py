@@ -27,6 +27,8 @@ _MAX_MEMORY_BYTES = 4 * 2**30
 _NICENESS = 5
 # Frames that cannot be decoded, in a row, before the rest is given up.
 _MAX_BROKEN = 100
+# At so many frames a second those are not decoded that no other is decoded from: half the work, and enough are left.
+_MANY_FRAMES_A_SECOND = 20
 # Of the duration that a file claims: what it may be short of, beside a second.
 _WHOLE = 0.97
 
@@ -76,6 +78,8 @@ class _Decoder:
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         stream.thread_type = "AUTO"
+        if (stream.average_rate or 0) >= _MANY_FRAMES_A_SECOND:
+            stream.codec_context.skip_frame = "NONREF"
         self._stream = stream
         self._decoded = self._all(container, stream)
         self._last_s = -1.0
