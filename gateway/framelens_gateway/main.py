@@ -1,6 +1,7 @@
 """`framelens-gateway`: the gateway's process."""
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -110,6 +111,9 @@ async def _serve_with(
     calibrating = asyncio.create_task(calibrations.watch()) if settings.unnamed_boxes else None
     stopping = asyncio.create_task(stop.wait())
     grpc_address, http_address = (host_port(settings.host, port) for port in (settings.grpc_port, settings.http_port))
+    # What there is by now stays: a full collection would stop every call for a tenth of a second to look at it.
+    gc.collect()
+    gc.freeze()
     log.info("gRPC on %s, HTTP on %s", grpc_address, http_address)
     await asyncio.wait({stopping, http_task}, return_when=asyncio.FIRST_COMPLETED)
     watching.cancel()

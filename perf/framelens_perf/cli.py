@@ -11,6 +11,7 @@ _COMMANDS = {
     "analyze": "framelens_perf.analyzer.command:analyze",
     "compare": "framelens_perf.critical_path.report_commands:compare_command",
     "demo": "framelens_perf.demo_command:demo",
+    "feed": "framelens_perf.feed.command:feed",
     "gate": "framelens_perf.critical_path.report_commands:gate",
     "gpu-check": "framelens_perf.gpu_check.command:gpu_check_command",
     "load-samples": "framelens_perf.load_samples:load_samples",

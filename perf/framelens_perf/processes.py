@@ -4,12 +4,18 @@ import os
 import signal
 from pathlib import Path
 
+_TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def memory_mib(root: int) -> float:
     """Resident memory of a process and all its descendants, what they share counted once for each."""
     return sum(resident_mib(pid) for pid in family(root))
+
+
+def cpu_s(root: int) -> float:
+    """CPU time of a process, its descendants and those of them that have ended and were waited for."""
+    return sum(map(_cpu_s, family(root)))
 
 
 def kill(pid: int) -> None:
@@ -31,10 +37,22 @@ def family(root: int) -> list[int]:
 
 def _parent(process: Path) -> int | None:
     try:
-        # After the command's name, which may hold anything: state, then the parent.
-        return int((process / "stat").read_text().rpartition(")")[2].split()[1])
+        return int(_fields(process)[1])
     except (OSError, ValueError):
         return None
+
+
+def _cpu_s(pid: int) -> float:
+    """Its own and its waited-for children's, in user and system mode; 0 where it has ended."""
+    try:
+        return sum(map(int, _fields(Path(f"/proc/{pid}"))[11:15])) / _TICKS
+    except OSError:
+        return 0.0
+
+
+def _fields(process: Path) -> list[str]:
+    """Of its stat, behind the command's name, which may hold anything: state, the parent and so on. Raises OSError."""
+    return (process / "stat").read_text().rpartition(")")[2].split()
 
 
 def resident_mib(pid: int) -> float:

@@ -34,7 +34,9 @@ class VideoStore:
 
     async def moments(self, video_id: str) -> pb.VideoMoments | None:
         """By the policy in force; None where there is no such video."""
-        return await asyncio.to_thread(self._read_moments, video_id)
+        # So small a file is read sooner than a thread begins, and feeds ask often.
+        kept = self._kept_moments(video_id)
+        return await asyncio.to_thread(self._moments_anew, video_id) if kept is None else kept
 
     async def all_moments(self, video_ids: list[str]) -> list[pb.VideoMoments | None]:
         return await asyncio.to_thread(lambda: [self._read_moments(video_id) for video_id in video_ids])
@@ -58,11 +60,16 @@ class VideoStore:
         return None if content is None else pb.StoredVideo.FromString(content)
 
     def _read_moments(self, video_id: str) -> pb.VideoMoments | None:
+        kept = self._kept_moments(video_id)
+        return self._moments_anew(video_id) if kept is None else kept
+
+    def _kept_moments(self, video_id: str) -> pb.VideoMoments | None:
+        """None where they are not kept, or of another policy."""
         content = _content(self._path(video_id, _MOMENTS))
-        if content is not None:
-            moments = pb.VideoMoments.FromString(content)
-            if moments.policy == self._moments.policy:
-                return moments
+        kept = None if content is None else pb.VideoMoments.FromString(content)
+        return kept if kept is not None and kept.policy == self._moments.policy else None
+
+    def _moments_anew(self, video_id: str) -> pb.VideoMoments | None:
         stored = self._read(video_id)
         return None if stored is None else self._moments.of(stored)
 
