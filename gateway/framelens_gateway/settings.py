@@ -87,7 +87,7 @@ class GatewaySettings(BaseSettings):
     max_picture_pixels: int = Field(50_000_000, ge=1024)
     max_video_bytes: int = Field(2 * 2**30, ge=1024)
     video_min_gap_s: float = Field(
-        0.4, gt=0, description="seconds of a video between two looks while something moves in it"
+        0.3, gt=0, description="seconds of a video between two looks while something moves in it"
     )
     video_max_gap_s: float = Field(2.0, gt=0, description="the same while nothing moves")
     max_message_bytes: int = Field(64 * 2**20, ge=2**20, description="one gRPC message or HTTP body")

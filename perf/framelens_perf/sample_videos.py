@@ -16,6 +16,8 @@ SAMPLE_VIDEOS = (
     Video("pedestrians-2", "square", "People who walk on"),
 )
 _LEAST_PEOPLE = 5
+# Other things are not in view.
+_IN_VIEW = {"person", "car"}
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class IndexedVideo:
         """What is not as it should be."""
         people = [moment for moment in self.moments.moments if moment.label == "person"]
         wrong = [] if len(people) >= _LEAST_PEOPLE else [f"only {len(people)} people were followed in {self.video.id}"]
+        seen = {moment.label for moment in self.moments.moments}
+        wrong += [f"there is no {label} in {self.video.id}, but a moment of one" for label in sorted(seen - _IN_VIEW)]
         if not self.moments.button:
             wrong.append(f"the button never shows in {self.video.id}")
         return wrong

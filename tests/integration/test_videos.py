@@ -16,7 +16,7 @@ from framelens_client.frames import RelatedOptions
 from framelens_client.videos import Video
 
 SAMPLES = Path(__file__).parents[2] / "var" / "samples"
-CLIP_S, LABELLED_S = 6, 24
+CLIP_S = 6
 
 
 @pytest.fixture(scope="module")
@@ -28,12 +28,12 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [_cut(SAMPLES / f"pedestrians-{number}.mp4", folder / f"clip-{number}.mp4") for number in (1, 2)]
 
 
-def _cut(source: Path, target: Path, until_s: float = CLIP_S) -> Path:
+def _cut(source: Path, target: Path) -> Path:
     """Its first seconds, without decoding."""
     with av.open(source) as old, av.open(target, "w") as new:
         stream = new.add_stream_from_template(old.streams.video[0])
         for packet in old.demux(old.streams.video[0]):
-            if packet.dts is None or packet.pts * packet.time_base > until_s:
+            if packet.dts is None or packet.pts * packet.time_base > CLIP_S:
                 break
             packet.stream = stream
             new.mux(packet)
@@ -79,13 +79,16 @@ def test_a_person_leads_to_the_other_accounts_video(feed: Client) -> None:
     assert {match.id for found in own.objects for match in found.matches if match.kind == "video"} == {"walk-1"}
 
 
-def test_nine_of_ten_pedestrians_are_one_track(client: Client, clips: list[Path], tmp_path: Path) -> None:
-    clip = _cut(SAMPLES / "pedestrians-1.mp4", tmp_path / "labelled.mp4", LABELLED_S)
-    stored = client.index_video(Video("labelled", "ann"), clip).stored
+def test_nine_of_ten_pedestrians_are_one_track_and_what_is_not_in_view_is_no_moment(
+    client: Client, clips: list[Path]
+) -> None:
+    stored = client.index_video(Video("labelled", "ann"), SAMPLES / "pedestrians-1.mp4").stored
+    moments = client.moments("labelled")
     client.delete_video("labelled")
     tracks = tracks_of_each_pedestrian(stored.tracks)
     assert len(tracks) == 10
     assert sum(len(numbers) == 1 for numbers in tracks.values()) >= 9, tracks
+    assert {moment.label for moment in moments.moments} == {"person", "car"}
 
 
 def test_a_frame_of_it_is_looked_at_where_that_is_asked_for(feed: Client, clips: list[Path]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from framelens_gateway.recognizer import FoundObject
+from framelens_gateway.videos.background import Background
 from framelens_gateway.videos.frames import Look, VideoFrames
 from framelens_gateway.videos.track_colours import colours
 from framelens_gateway.videos.tracks import Detection, Track, Tracker
@@ -39,7 +40,7 @@ class Follower:
 
     def __init__(self, recognise: Recognise) -> None:
         self._recognise = recognise
-        self._tracker = Tracker()
+        self._tracker, self._background = Tracker(), Background()
         self._looks = 0
         # By second: the frames in which something that is not over yet shows best.
         self._best_frames: dict[float, bytes] = {}
@@ -71,7 +72,10 @@ class Follower:
         return Step(self._looks, look.at_s, followed)
 
     def _track(self, look: Look, found: Sequence[FoundObject]) -> list[Track]:
-        detections = [Detection(each.label, each.score, each.box, colours(look.small, each.box)) for each in found]
+        moving = self._background.moving(look.small, cut=look.cut)
+        detections = [
+            Detection(each.label, each.score, each.box, colours(look.small, moving, each.box)) for each in found
+        ]
         return self._tracker.look(look.at_s, detections, cut=look.cut)
 
     def _with_frames(self, over: Sequence[Track]) -> list[Followed]:

@@ -33,13 +33,22 @@ class _Weights(_Part):
         return self.score + self.area + self.centrality + self.duration
 
 
+class _LeastCertainty(_Part):
+    small: float = Field(ge=0, le=1)
+    large: float = Field(ge=0, le=1)
+
+    def of(self, size: float) -> float:
+        """`size` is 0 to 1, 1 where a thing has full marks for its area."""
+        return self.small + (self.large - self.small) * size
+
+
 class _Salience(_Part):
     least: float = Field(ge=0, le=1)
     weights: _Weights
     full_area: float = Field(gt=0, le=1)
     full_duration_s: float = Field(gt=0)
     least_score: float = Field(ge=0, le=1)
-    least_certainty: float = Field(ge=0, le=1)
+    least_certainty: _LeastCertainty
     least_area: float = Field(ge=0, le=1)
     least_duration_s: float = Field(ge=0)
 
@@ -74,9 +83,10 @@ class MomentPolicy(_Part):
         """0 to 1; 0 for a track that is no moment whatever else is true."""
         rules = self.salience
         duration_s, share = _duration_s(track), area(track.box)
+        size = min(1.0, share / rules.full_area)
         if (
             track.score < rules.least_score
-            or _certainty(track) < rules.least_certainty
+            or _certainty(track) < rules.least_certainty.of(size)
             or share < rules.least_area
             or duration_s < rules.least_duration_s
             or not self.labels.get(track.label, 1.0)
@@ -85,7 +95,7 @@ class MomentPolicy(_Part):
         weights = rules.weights
         marks = (
             weights.score * track.score
-            + weights.area * min(1.0, share / rules.full_area)
+            + weights.area * size
             + weights.centrality * centrality(track.box)
             + weights.duration * min(1.0, duration_s / rules.full_duration_s)
         )
@@ -106,7 +116,7 @@ class Moments:
         return cls(rules, routing.of, hashlib.sha256(described.encode()).hexdigest()[:16])
 
     def of(self, stored: pb.StoredVideo) -> pb.VideoMoments:
-        moments = [self._moment(track) for track in self.salient(stored)]
+        moments = [self._moment(track, salience) for track, salience in self._salient(stored)]
         return pb.VideoMoments(
             video_id=stored.video.id,
             moments=sorted(moments, key=lambda moment: moment.start_s),
@@ -116,10 +126,13 @@ class Moments:
 
     def salient(self, stored: pb.StoredVideo) -> list[pb.Track]:
         """The tracks that are moments."""
-        least = self.rules.salience.least
-        return [track for track in stored.tracks if self.rules.salience_of(track) >= least]
+        return [track for track, _ in self._salient(stored)]
 
-    def _moment(self, track: pb.Track) -> pb.Moment:
+    def _salient(self, stored: pb.StoredVideo) -> list[tuple[pb.Track, float]]:
+        known = [(track, self.rules.salience_of(track)) for track in stored.tracks]
+        return [(track, salience) for track, salience in known if salience >= self.rules.salience.least]
+
+    def _moment(self, track: pb.Track, salience: float) -> pb.Moment:
         return pb.Moment(
             start_s=track.sightings[0].at_s,
             end_s=track.sightings[-1].at_s,
@@ -127,7 +140,7 @@ class Moments:
             box=track.box,
             label=track.label,
             score=track.score,
-            salience=self.rules.salience_of(track),
+            salience=salience,
             route=self.route_of(track.label),
             picture_id=track.picture_id,
         )

@@ -15,6 +15,8 @@ from framelens_gateway.recognizer import Box
 
 # A frame in CIELAB, uint8 [height, width, 3]: L in 0..255, a and b around 128.
 SmallFrame = NDArray[np.uint8]
+# Where in it something moves: [height, width], 0 to 1.
+Moving = NDArray[np.float32]
 # Roots of shares, L2-normalised: the product of two is how much of their colours they share.
 Colours = NDArray[np.float32]
 # [levels, 2]: the bins of a level, and its shares in them.
@@ -26,6 +28,8 @@ _PARTS = ((0.12, 0.35), (0.3, 0.55), (0.55, 0.95))
 _LIGHTNESS_BINS, _CHROMA_BINS, _MOST_CHROMA = 6, 7, 10
 # What is beside the middle of a box is rather background: the standard deviation of the weights, in widths.
 _MIDDLE = 0.22
+# What stands still is rather something else too, but may be all that there is.
+_STILL_WEIGHT = 0.1
 # Of a box, along a side: enough for a row in each part, and for shares.
 _LEAST_ROWS, _LEAST_COLUMNS, _MOST_PIXELS = 6, 2, 32
 # Measured on pedestrians: sightings of one share .70 on average, of two .37, each with a standard deviation of .12 to
@@ -34,15 +38,16 @@ NEITHER = 0.5
 _PER_SHARED = 10.0
 
 
-def colours(frame: SmallFrame, box: Box) -> Colours | None:
-    """None where the box has too few pixels."""
+def colours(frame: SmallFrame, moving: Moving, box: Box) -> Colours | None:
+    """Of what is in the box, mostly of what moves; None where the box has too few pixels."""
     rows, heights = _places(box.y_min, box.y_max, frame.shape[0])
     columns, widths = _places(box.x_min, box.x_max, frame.shape[1])
     if len(rows) < _LEAST_ROWS or len(columns) < _LEAST_COLUMNS:
         return None
     pixels = frame[rows[:, None], columns]
-    weights = np.exp(-(((widths - 0.5) / _MIDDLE) ** 2) / 2)
-    shares = np.stack([_shares(pixels[(heights >= top) & (heights < end)], weights) for top, end in _PARTS])
+    weights = np.exp(-(((widths - 0.5) / _MIDDLE) ** 2) / 2) * (_STILL_WEIGHT + moving[rows[:, None], columns])
+    parts = [(heights >= top) & (heights < end) for top, end in _PARTS]
+    shares = np.stack([_shares(pixels[part], weights[part]) for part in parts])
     return np.asarray(np.sqrt(shares / len(_PARTS)).ravel(), np.float32)
 
 
@@ -67,7 +72,7 @@ def _places(low: float, high: float, size: int) -> tuple[NDArray[np.intp], NDArr
 
 
 def _shares(pixels: SmallFrame, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of each colour, in sum 1; `weights` are of columns.
+    """Of each colour, in sum 1; `weights` are of pixels.
 
     Counted, and not multiplied out: the threads of a matrix product would take cores from recognition.
     """
@@ -75,8 +80,7 @@ def _shares(pixels: SmallFrame, weights: NDArray[np.float64]) -> NDArray[np.floa
     (in_l, of_l), (in_a, of_a), (in_b, of_b) = _lightness_bins(), _chroma_bins(), _chroma_bins()
     bins = _each_of_8(np.add, in_l[lightness] * _CHROMA_BINS**2, in_a[a] * _CHROMA_BINS, in_b[b])
     shares = _each_of_8(np.multiply, of_l[lightness], of_a[a], of_b[b])
-    counted = np.tile(weights, len(pixels))
-    shares *= (counted / counted.sum())[:, None]
+    shares *= (weights / weights.sum()).ravel()[:, None]
     return np.asarray(np.bincount(bins.ravel(), shares.ravel(), _LIGHTNESS_BINS * _CHROMA_BINS**2), np.float64)
 
 

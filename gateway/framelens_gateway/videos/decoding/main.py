@@ -1,5 +1,6 @@
 """`python -m framelens_gateway.videos.decoding.main FILE MIN_GAP_S MAX_GAP_S MAX_PIXELS`: the decoding process."""
 
+import math
 import os
 import resource
 import sys
@@ -78,7 +79,8 @@ class _Decoder:
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         stream.thread_type = "AUTO"
-        if (stream.average_rate or 0) >= _MANY_FRAMES_A_SECOND:
+        # By their count, where the file has it: what it says of its rate need not be true of its frames.
+        if stream.frames > _MANY_FRAMES_A_SECOND * (_duration_s(container, stream) or math.inf):
             stream.codec_context.skip_frame = "NONREF"
         self._stream = stream
         self._decoded = self._all(container, stream)

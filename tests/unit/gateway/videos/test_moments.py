@@ -55,16 +55,21 @@ def test_a_moment_says_what_and_where_and_when(moments: Moments) -> None:
     [
         track(1, 1.5),
         track(1, 9, score=0.4),
+        track(1, 9, score=0.55),
         track(1, 9, box=(0.5, 0.5, 0.53, 0.53)),
         track(1, 9, label="traffic light"),
         track(1, 2, score=0.5, box=(0.0, 0.0, 0.06, 0.06)),
     ],
-    ids=["short", "doubtful", "small", "dull label", "a little of each"],
+    ids=["short", "doubtful", "large and doubtful", "small", "dull label", "a little of each"],
 )
 def test_what_does_not_stand_out_is_none(moments: Moments, dull: pb.Track) -> None:
     found = moments.of(video(dull))
     assert not found.moments
     assert not found.button
+
+
+def test_what_is_small_need_not_be_so_certain(moments: Moments) -> None:
+    assert moments.of(video(track(1, 9, "car", score=0.55, box=(0.4, 0.4, 0.5, 0.5)))).moments
 
 
 def test_salience_grows_with_each_of_its_parts(moments: Moments) -> None:

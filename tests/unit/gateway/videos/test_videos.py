@@ -46,7 +46,7 @@ def recognizer() -> SquareRecognizer:
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return write_video(tmp_path_factory.mktemp("clip") / "clip.mp4", seconds=2).read_bytes()
+    return write_video(tmp_path_factory.mktemp("clip") / "clip.mp4", seconds=2, rate=10).read_bytes()
 
 
 def header(video_id: str = "v", account: str = "ann", **fields: Any) -> pb.IndexVideoHeader:
