@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from pymilvus import MilvusClient
 
 from framelens_client import Box, Client, FrameLensError, Product, ProductUpsert, ReferencePicture
 from framelens_client.settings import Retries
+from framelens_client.videos import Video
 
 ROOT = Path(__file__).parents[2]
 SPACE, TURNED = "embedder_effnet_lite0", "embedder_turned"
@@ -360,3 +362,40 @@ def _without_a_crop(served: Served, refused: Callable[..., str]) -> str:
     lost = next((served.repository.parent / "var" / "crops").rglob("*.jpg"))
     lost.unlink()
     return refused("migrate", "products", "--to", TURNED, *QUICKLY)
+
+
+@pytest.mark.timeout(600)
+def test_videos_move_to_another_space_while_one_is_indexed(served: Served) -> None:
+    files = [ROOT / "var" / "samples" / f"pedestrians-{number}.mp4" for number in (1, 2)]
+    if not all(file.is_file() for file in files):
+        pytest.skip("the sample videos come from a Debian package, and are not here")
+    old, new = f"videos__{SPACE}", f"videos__{TURNED}__1"
+    with Client(served.stack["grpc"]) as client, ThreadPoolExecutor() as pool:
+        client.index_video(Video("walk-1", "ann"), files[0])
+        indexing = pool.submit(client.index_video, Video("walk-2", "bob"), files[1])
+        moved = served.run("migrate", "videos", "--to", TURNED, "--min-overlap=0.95", *QUICKLY)
+        assert (moved["live"], moved["previous"]) == (new, old)
+        assert moved["comparison"]["new_recall"] >= moved["comparison"]["old_recall"] - 0.02
+        assert len(indexing.result().stored.tracks) >= 10
+        rows = served.stamps(old)
+        assert rows == served.stamps(new)
+        assert len(rows) == sum(len(client.video(each).tracks) for each in ("walk-1", "walk-2"))
+
+        def related() -> tuple[str, ...]:
+            """The collections that answered."""
+            answer = client.recognize(video_id="walk-1", timestamp_s=3.0)
+            people = [found for found in answer.objects if found.label == "person"]
+            assert {match.id for found in people for match in found.matches} == {"walk-2"}
+            assert all(found.matches[0].score > 0.3 for found in people)
+            return answer.served.collections
+
+        assert new in related()
+        assert served.run("rollback", "videos")["live"] == old
+        eventually(lambda: _is_among(old, related()))
+        client.delete_video("walk-2")
+    assert served.stamps(old) == served.stamps(new) != rows
+    assert served.run("abandon", "videos", "--yes")["dropped"] == [new]
+
+
+def _is_among(collection: str, collections: tuple[str, ...]) -> None:
+    assert collection in collections

@@ -34,9 +34,10 @@ def list_command(
     merchants: tuple[str, ...],
     min_price: float | None,
     max_price: float | None,
+    availabilities: tuple[str, ...],
 ) -> None:
     """Lists products in the order of their ids."""
-    wanted = filter_of(categories, merchants, min_price, max_price)
+    wanted = filter_of(categories, merchants, min_price, max_price, availabilities)
     with gateway.client() as client:
         found = client.all_products(filter=wanted, page_size=page_size(limit))
         print_first(found, limit, as_lines, products_table, "no products")

@@ -13,6 +13,7 @@ from framelens_client.cli.search_options import filter_of, search_options
 from framelens_client.cli.tables import console, jump_time, matches_left_out, objects_table, served_line
 from framelens_client.client import Client
 from framelens_client.errors import FrameLensError, Unauthenticated, Unreachable
+from framelens_client.frames import RelatedOptions
 from framelens_client.messages import as_json
 from framelens_client.results import Recognition
 
@@ -24,6 +25,11 @@ PICTURE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--video", "video_id", default="", metavar="ID", help="The video that the frame is of.")
 @click.option("--at", "timestamp_s", type=click.FloatRange(min=0), metavar="SECONDS", help="The second of the video.")
 @click.option("--fresh", is_flag=True, help="Look at the picture even where a moment is stored.")
+@click.option(
+    "--account", default="", help="Whose video it is: related videos are of others. [default: the stored one]"
+)
+@click.option("--same-account", is_flag=True, help="Related videos of that account too.")
+@click.option("--several-per-account", is_flag=True, help="More than one related video of an account.")
 @click.option("--json", "as_lines", is_flag=True, help="Print one line of JSON per FILE: the contract's answer.")
 @click.option(
     "--draw",
@@ -42,6 +48,9 @@ def recognize(
     video_id: str,
     timestamp_s: float | None,
     fresh: bool,
+    account: str,
+    same_account: bool,
+    several_per_account: bool,
     as_lines: bool,
     out: Path | None,
     min_object_score: float | None,
@@ -53,6 +62,7 @@ def recognize(
     merchants: tuple[str, ...],
     min_price: float | None,
     max_price: float | None,
+    availabilities: tuple[str, ...],
     key: str,
 ) -> None:
     """Finds the objects in each FILE, and their best matches.
@@ -65,7 +75,7 @@ def recognize(
         Client.recognize,
         top_k=top_k,
         min_score=min_score,
-        filter=filter_of(categories, merchants, min_price, max_price),
+        filter=filter_of(categories, merchants, min_price, max_price, availabilities),
         use_boost=use_boost,
         min_object_score=min_object_score,
         max_objects=max_objects,
@@ -73,6 +83,7 @@ def recognize(
         video_id=video_id,
         timestamp_s=timestamp_s,
         fresh=fresh,
+        related=RelatedOptions(account, same_account, several_per_account),
     )
     with gateway.client() as client:
         if files:

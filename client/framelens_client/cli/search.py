@@ -50,11 +50,12 @@ def search(
     merchants: tuple[str, ...],
     min_price: float | None,
     max_price: float | None,
+    availabilities: tuple[str, ...],
     key: str,
 ) -> None:
     """Searches one region of FILE; nothing is detected."""
     drawing = drawing_paths(out, [file])[0] if out else None
-    wanted = filter_of(categories, merchants, min_price, max_price)
+    wanted = filter_of(categories, merchants, min_price, max_price, availabilities)
     with gateway.client() as client:
         answer = client.search_region(
             file,

@@ -14,6 +14,9 @@ _FILTER = (
     click.option("--merchant", "merchants", multiple=True, help="Only this merchant; repeat for any of several."),
     click.option("--min-price", type=float, help="Lowest price, inclusive."),
     click.option("--max-price", type=float, help="Highest price, inclusive."),
+    click.option(
+        "--availability", "availabilities", multiple=True, help="Such as in_stock; repeat for any of several."
+    ),
 )
 _SEARCH = (
     click.option("--top-k", type=int, help="Matches per object, 1 to 100. [default: 10]"),
@@ -33,10 +36,14 @@ def search_options(command: Command) -> Command:
 
 
 def filter_of(
-    categories: tuple[str, ...], merchants: tuple[str, ...], min_price: float | None, max_price: float | None
+    categories: tuple[str, ...],
+    merchants: tuple[str, ...],
+    min_price: float | None,
+    max_price: float | None,
+    availabilities: tuple[str, ...],
 ) -> Filter | None:
     """None when no condition is given."""
-    wanted = Filter(categories, merchants, min_price, max_price)
+    wanted = Filter(categories, merchants, min_price, max_price, availabilities)
     return None if wanted == Filter() else wanted
 
 

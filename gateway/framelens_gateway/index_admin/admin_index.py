@@ -10,10 +10,10 @@ from framelens_gateway.filters import one_of, quoted
 from framelens_gateway.index import Collection, Index, MilvusIndex, Row
 from framelens_gateway.product_collection import (
     ALIAS_PROPERTY,
-    PRODUCT_FIELDS,
     SPACE_PROPERTY,
     VECTOR_FIELD,
     Plan,
+    fields_of,
     index_type_of,
     is_lite,
     missing_fields,
@@ -29,7 +29,7 @@ _DROP_TIMEOUT_S = 60
 
 @dataclass(frozen=True)
 class Described:
-    """A collection of this product family; `owner` is the alias that it was made for."""
+    """A collection of ours; `owner` is the alias that it was made for."""
 
     name: str
     space: str
@@ -87,12 +87,14 @@ class MilvusAdminIndex(MilvusIndex):
         aliases = client.list_aliases(collection_name=name, timeout=self._timeout_s)["aliases"]
         # Collections of gateways that did not note the alias yet begin with it.
         owner = properties.get(ALIAS_PROPERTY) or name.partition("__")[0]
+        self._alias_names[name] = owner
         index_type = index_type_of(client, name, self._timeout_s)
         missing = missing_fields(described)
         return Described(name, *space_of(described), index_type, owner, tuple(sorted(aliases)), missing)
 
     async def make(self, plan: Plan) -> None:
         """A collection with its index, loaded; what is there of it already is kept."""
+        self._alias_names[plan.name] = plan.alias
         await self._call(lambda client: self._complete(client, plan))
 
     async def drop(self, collection: str) -> None:
@@ -141,7 +143,7 @@ class MilvusAdminIndex(MilvusIndex):
 
     async def stored(self, collection: str, row_ids: Sequence[str], *, vectors: bool = False) -> list[Row]:
         """Those of these rows that are there."""
-        fields = (*PRODUCT_FIELDS, VECTOR_FIELD) if vectors else PRODUCT_FIELDS
+        fields = (*fields_of(self._alias_of(collection)), *([VECTOR_FIELD] if vectors else []))
         return await self._query(collection, one_of("row_id", row_ids), len(row_ids), fields) if row_ids else []
 
     def all_vectors(self, collection: str) -> AsyncIterator[list[Row]]:

@@ -15,7 +15,7 @@ from framelens_gateway.index_admin.filling import CropEmbedder
 from framelens_gateway.index_admin.index_recall import recall_of_index, sampled
 
 K = 10
-# A product may have several pictures among the hits; 10 products are wanted of them.
+# A product may have several pictures among the hits; 10 things are wanted of them.
 _HITS = 64
 # Catalogues show one picture for many products: which ten of them an answer has is chance, and none is better.
 _AS_GOOD = 0.01
@@ -124,40 +124,45 @@ class Comparing:
         new_vectors = [await embedder.embed(picture, self._new) for picture in (crop, *pictures)]
         return (
             [await self._overlap(old_vectors[0], new_vectors[0])],
-            [await self._is_found(self._old, vector, row["product_id"], crop, embedder) for vector in old_vectors[1:]],
-            [await self._is_found(self._new, vector, row["product_id"], crop, embedder) for vector in new_vectors[1:]],
+            [await self._is_found(self._old, vector, _thing(row), crop, embedder) for vector in old_vectors[1:]],
+            [await self._is_found(self._new, vector, _thing(row), crop, embedder) for vector in new_vectors[1:]],
         )
 
     async def _overlap(self, old: Vector, new: Vector) -> float:
         """The share of the new answer that is in the old one, or could as well have been in it."""
         (old_hits,) = await self._index.search(self._old.name, [old], _HITS, "")
         (new_hits,) = await self._index.search(self._new.name, [new], _HITS, "")
-        before, after = _best_products(old_hits), _best_products(new_hits)
+        before, after = _best_things(old_hits), _best_things(new_hits)
         if not before and not after:
             return 1.0
-        others = [hit.row["row_id"] for product, hit in after.items() if product not in before]
+        others = [hit.row["row_id"] for thing, hit in after.items() if thing not in before]
         least = min((hit.score for hit in before.values()), default=1.0) - _AS_GOOD
         vectors = await self._vectors(self._old, others)
         as_good = sum(float(np.dot(vector, old)) >= least for vector in vectors.values())
         return (len(after) - len(others) + as_good) / max(len(before), len(after))
 
     async def _is_found(
-        self, collection: Collection, vector: Vector, product_id: str, crop: bytes, embedder: CropEmbedder
+        self, collection: Collection, vector: Vector, thing: str, crop: bytes, embedder: CropEmbedder
     ) -> float:
-        """1 where the product is the best match, or where the best match shows the very same picture."""
+        """1 where the thing is the best match, or where the best match shows the very same picture."""
         (hits,) = await self._index.search(collection.name, [vector], 1, "")
         if not hits:
             return 0.0
         best = hits[0].row
-        return float(best["product_id"] == product_id or await embedder.crop(best) == crop)
+        return float(_thing(best) == thing or await embedder.crop(best) == crop)
 
 
-def _best_products(hits: Sequence[Hit]) -> dict[str, Hit]:
-    """The best hit of each of the best K products, best first."""
+def _best_things(hits: Sequence[Hit]) -> dict[str, Hit]:
+    """The best hit of each of the best K things, best first."""
     best: dict[str, Hit] = {}
     for hit in hits:
-        best.setdefault(hit.row["product_id"], hit)
+        best.setdefault(_thing(hit.row), hit)
     return dict(list(best.items())[:K])
+
+
+def _thing(row: Row) -> str:
+    """What a row shows: a product, of which others may be, or what was followed in a video, which has but one."""
+    return str(row.get("product_id", row["row_id"]))
 
 
 def _mean(values: Sequence[float]) -> float:

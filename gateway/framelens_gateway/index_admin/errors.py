@@ -8,6 +8,9 @@ AdminError
 Besides these, what the gateway's own seams raise: Unavailable and DeadlineExceeded of framelens_gateway.errors.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class AdminError(Exception):
     pass
@@ -18,11 +21,12 @@ class Refused(AdminError):
 
 
 class CropUnusable(AdminError):
-    def __init__(self, product_id: str, picture_id: str, what: str) -> None:
-        super().__init__(
-            f"product {product_id} has no usable crop {picture_id} ({what}); upsert or delete this product, then "
-            "repeat the command"
-        )
+    def __init__(self, row: Mapping[str, Any], what: str) -> None:
+        if "product_id" in row:
+            owner, mended = f"product {row['product_id']}", "upsert or delete this product"
+        else:
+            owner, mended = f"video {row['video_id']}", "delete this video or index it again"
+        super().__init__(f"{owner} has no usable crop {row['picture_id']} ({what}); {mended}, then repeat the command")
 
 
 class Busy(AdminError):

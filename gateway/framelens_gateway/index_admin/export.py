@@ -22,7 +22,7 @@ async def export_vectors(index: AdminIndex, collection: str, path: Path, most: i
         if row["row_id"] in chosen
     ]
     if not vectors:
-        raise Refused(f"{collection} has no rows to export; index products first")
+        raise Refused(f"{collection} has no rows to export; index products or videos first")
     with path.open("wb") as file:
         np.savez(file, vectors=np.stack(vectors))
     return len(vectors)

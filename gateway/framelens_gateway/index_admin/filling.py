@@ -66,15 +66,15 @@ class FromCrops:
         crop = await self._embedder.crop(row)
         if crop is None:
             if await self._is_still_there(row):
-                raise CropUnusable(row["product_id"], row["picture_id"], "its file is missing")
+                raise CropUnusable(row, "its file is missing")
             return None
         try:
             return {**row, "embedding": await self._embedder.embed(crop, self._target)}
         except InvalidRequest as error:
-            raise CropUnusable(row["product_id"], row["picture_id"], error.message) from error
+            raise CropUnusable(row, error.message) from error
 
     async def _is_still_there(self, row: Row) -> bool:
-        """A product that is replaced or deleted meanwhile loses its crops after its rows."""
+        """What is replaced or deleted meanwhile loses its crops after its rows."""
         now = await self._index.stored(self._source.name, [row["row_id"]])
         return bool(now) and now[0]["picture_id"] == row["picture_id"]
 

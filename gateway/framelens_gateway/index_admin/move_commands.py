@@ -51,7 +51,7 @@ def _moving(command: Command) -> Command:
     type=click.FloatRange(0, 1),
     default=Bounds.min_overlap,
     show_default=True,
-    help="Least share of the 10 best products that old and new answers have in common.",
+    help="Least share of the 10 best products, or things in videos, that old and new answers have in common.",
 )
 @click.option(
     "--min-recall",
@@ -79,7 +79,10 @@ def migrate(
     queries: int,
     min_index_recall: float,
 ) -> None:
-    """Moves ALIAS to the space SPACE: fills a new collection from the stored crops, compares, and switches."""
+    """Moves ALIAS to the space SPACE: fills a new collection from the stored crops, compares, and switches.
+
+    ALIAS is `products` or `videos`.
+    """
     bounds, confirm = Bounds(min_index_recall, min_overlap, min_recall), _confirm(yes, alias)
 
     async def work(parts: Parts) -> Moved:
@@ -102,7 +105,7 @@ def migrate(
     type=click.FloatRange(0, 1),
     default=_REBUILD_OVERLAP,
     show_default=True,
-    help="Least share of the 10 best products that old and new answers have in common.",
+    help="Least share of the 10 best products, or things in videos, that old and new answers have in common.",
 )
 @_moving
 @pass_settings

@@ -41,6 +41,8 @@ class Indexing:
     collections: list[Collection]
     tracks: list[pb.Track] = field(default_factory=list)
     id: str = field(default_factory=lambda: uuid4().hex[:16])
+    # Of all its rows, in every collection: those of one track are told to be the same by it.
+    began_at: float = field(default_factory=time.time)
 
     @property
     def live(self) -> Collection:
@@ -137,8 +139,7 @@ class VideoWrites:
     ) -> None:
         for vector in vectors:
             collection.check_size(vector)
-        now = time.time()
-        rows = [_row(indexing, track, vector, now) for track, vector in zip(tracks, vectors, strict=True)]
+        rows = [_row(indexing, track, vector) for track, vector in zip(tracks, vectors, strict=True)]
         await self._index.upsert(collection.name, rows)
         self._flusher.wrote(collection.name)
 
@@ -160,9 +161,12 @@ class VideoWrites:
 
     async def _delete_rows(self, indexing: Indexing, condition: str) -> None:
         expression = all_of(f"video_id == {quoted(indexing.video.id)}", condition)
-        await all_or_first_failure(self._index.delete(each.name, expression) for each in indexing.collections)
-        for collection in indexing.collections:
-            self._flusher.wrote(collection.name)
+        # A collection that has come to be written meanwhile may have been filled with rows of this indexing.
+        written = await self._aliases.written(Route.VIDEOS)
+        names = {each.name for each in (*indexing.collections, *written)}
+        await all_or_first_failure(self._index.delete(name, expression) for name in names)
+        for name in names:
+            self._flusher.wrote(name)
 
 
 def _owner(video_id: str) -> str:
@@ -190,7 +194,7 @@ def _track(number: int, followed: Followed, picture: str) -> pb.Track:
     )
 
 
-def _row(indexing: Indexing, track: pb.Track, vector: Vector, now: float) -> Row:
+def _row(indexing: Indexing, track: pb.Track, vector: Vector) -> Row:
     video = indexing.video
     return {
         "row_id": f"{video.id}{_BEFORE_ALL}{indexing.id}{_BEFORE_ALL}{track.number:06d}",
@@ -205,7 +209,7 @@ def _row(indexing: Indexing, track: pb.Track, vector: Vector, now: float) -> Row
         "start_s": track.sightings[0].at_s,
         "end_s": track.sightings[-1].at_s,
         "at_s": track.at_s,
-        "updated_at": now,
+        "updated_at": indexing.began_at,
         "score": track.score,
         "x_min": track.box.x_min,
         "y_min": track.box.y_min,

@@ -80,13 +80,17 @@ def test_recognize_as_json(command: Callable[..., Any], picture: Path, recogniti
 
 def test_recognize_options_reach_the_gateway(gateway: Any, command: Callable[..., Any], picture: Path) -> None:
     options = "--top-k 3 --min-score 0.5 --min-object-score 0.25 --max-objects 2 --category a --category b --merchant m"
+    options += " --availability in_stock --account me --same-account --several-per-account"
     command("recognize", picture, *options.split(), "--min-price", 1, "--max-price", 2.5)
     request = gateway.calls[0].request
     assert request.search == pb.SearchOptions(
         top_k=3,
         min_score=0.5,
-        filter=pb.Filter(categories=["a", "b"], merchants=["m"], min_price=1, max_price=2.5),
+        filter=pb.Filter(
+            categories=["a", "b"], merchants=["m"], min_price=1, max_price=2.5, availabilities=["in_stock"]
+        ),
     )
+    assert request.related == pb.RelatedOptions(account="me", same_account=True, several_per_account=True)
     assert (request.min_object_score, request.max_objects) == (0.25, 2)
 
 
