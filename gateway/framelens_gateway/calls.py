@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
@@ -58,28 +58,25 @@ class Lane:
     max_request_bytes: int
 
 
+AnyWork = TypeVar("AnyWork")
+
+
 @dataclass(frozen=True)
-class Method:
+class _AnyMethod(Generic[AnyWork]):
+    service: str
+    name: str
+    request: type[Message]
+    response: type[Message]
+    work: AnyWork
+    lane: Lane
+
+
+class Method(_AnyMethod[Work]):
     """One method of the contract."""
 
-    service: str
-    name: str
-    request: type[Message]
-    response: type[Message]
-    work: Work
-    lane: Lane
 
-
-@dataclass(frozen=True)
-class StreamingMethod:
+class StreamingMethod(_AnyMethod[StreamingWork]):
     """One method of the contract that takes a stream of messages and answers with a stream."""
-
-    service: str
-    name: str
-    request: type[Message]
-    response: type[Message]
-    work: StreamingWork
-    lane: Lane
 
 
 @dataclass(frozen=True)
