@@ -16,8 +16,8 @@ from PIL import Image
 
 from framelens_client import Box, Client, Product, ProductUpsert, ReferencePicture
 
-# Sibling modules are found through this folder.
-sys.path.insert(0, str(Path(__file__).parent))
+# Sibling modules are found through this folder, shared ones through the one above.
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "var" / "samples"

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clips import first_seconds, sample_video
 from pymilvus import MilvusClient
 
 from framelens_client import Box, Client, FrameLensError, Product, ProductUpsert, ReferencePicture
@@ -365,18 +366,16 @@ def _without_a_crop(served: Served, refused: Callable[..., str]) -> str:
 
 
 @pytest.mark.timeout(600)
-def test_videos_move_to_another_space_while_one_is_indexed(served: Served) -> None:
-    files = [ROOT / "var" / "samples" / f"pedestrians-{number}.mp4" for number in (1, 2)]
-    if not all(file.is_file() for file in files):
-        pytest.skip("the sample videos come from a Debian package, and are not here")
+def test_videos_move_to_another_space_while_one_is_indexed(served: Served, tmp_path: Path) -> None:
+    files = [first_seconds(sample_video(number), tmp_path / f"{number}.mp4", 12) for number in (1, 2)]
     old, new = f"videos__{SPACE}", f"videos__{TURNED}__1"
     with Client(served.stack["grpc"]) as client, ThreadPoolExecutor() as pool:
         client.index_video(Video("walk-1", "ann"), files[0])
         indexing = pool.submit(client.index_video, Video("walk-2", "bob"), files[1])
-        moved = served.run("migrate", "videos", "--to", TURNED, "--min-overlap=0.95", *QUICKLY)
+        moved = served.run("migrate", "videos", "--to", TURNED, "--min-overlap=0.8", *QUICKLY)
         assert (moved["live"], moved["previous"]) == (new, old)
         assert moved["comparison"]["new_recall"] >= moved["comparison"]["old_recall"] - 0.02
-        assert len(indexing.result().stored.tracks) >= 10
+        assert len(indexing.result().stored.tracks) >= 5
         rows = served.stamps(old)
         assert rows == served.stamps(new)
         assert len(rows) == sum(len(client.video(each).tracks) for each in ("walk-1", "walk-2"))

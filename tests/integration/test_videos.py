@@ -9,35 +9,21 @@ from pathlib import Path
 import av
 import httpx
 import pytest
+from clips import first_seconds, sample_video
 from pedestrians import tracks_of_each_pedestrian
 
 from framelens_client import Client, FrameLensError, InvalidVideo, NotFound
 from framelens_client.frames import RelatedOptions
 from framelens_client.videos import Video
 
-SAMPLES = Path(__file__).parents[2] / "var" / "samples"
 CLIP_S = 6
 
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two short parts of the sample video."""
-    if not (SAMPLES / "pedestrians-1.mp4").is_file():
-        pytest.skip("the sample video comes from a Debian package, and is not here")
     folder = tmp_path_factory.mktemp("clips")
-    return [_cut(SAMPLES / f"pedestrians-{number}.mp4", folder / f"clip-{number}.mp4") for number in (1, 2)]
-
-
-def _cut(source: Path, target: Path) -> Path:
-    """Its first seconds, without decoding."""
-    with av.open(source) as old, av.open(target, "w") as new:
-        stream = new.add_stream_from_template(old.streams.video[0])
-        for packet in old.demux(old.streams.video[0]):
-            if packet.dts is None or packet.pts * packet.time_base > CLIP_S:
-                break
-            packet.stream = stream
-            new.mux(packet)
-    return target
+    return [first_seconds(sample_video(number), folder / f"clip-{number}.mp4", CLIP_S) for number in (1, 2)]
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +68,7 @@ def test_a_person_leads_to_the_other_accounts_video(feed: Client) -> None:
 def test_nine_of_ten_pedestrians_are_one_track_and_what_is_not_in_view_is_no_moment(
     client: Client, clips: list[Path]
 ) -> None:
-    stored = client.index_video(Video("labelled", "ann"), SAMPLES / "pedestrians-1.mp4").stored
+    stored = client.index_video(Video("labelled", "ann"), sample_video(1)).stored
     moments = client.moments("labelled")
     client.delete_video("labelled")
     tracks = tracks_of_each_pedestrian(stored.tracks)

@@ -1,7 +1,8 @@
 """Triton's side of the recognizer: tensors in, `framelens_triton.recognition` over all requests, tensors out."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,8 @@ class TritonPythonModel:
                 pictures[index] = _read(request)
             except _Refused as refused:
                 responses[index] = refused.response
-        self._engines.trace = _trace_of(requests)
-        flat, clock = self._recognizer.recognize([picture for batch in pictures.values() for picture in batch])
+        with self._engines.belonging_to(_trace_of(requests)):
+            flat, clock = self._recognizer.recognize([picture for batch in pictures.values() for picture in batch])
         stages_ms = np.array(list(clock.stages_ms.values()), np.float32)
         at = 0
         for index, batch in pictures.items():
@@ -56,10 +57,19 @@ class TritonPythonModel:
 
 
 class BlsEngines:
-    """The engines beside this model, called inside Triton; the calls belong to `trace`, where there is one."""
+    """The engines beside this model, called inside Triton."""
 
     def __init__(self) -> None:
-        self.trace: Any = None
+        self._trace: Any = None
+
+    @contextmanager
+    def belonging_to(self, trace: Any) -> Iterator[None]:  # noqa: ANN401
+        """Calls belong to a trace, where there is one. Triton does not end a trace that is held."""
+        self._trace = trace
+        try:
+            yield
+        finally:
+            self._trace = None
 
     def infer(
         self, model: str, images: Pixels | DeviceArray, outputs: Sequence[str]
@@ -68,7 +78,7 @@ class BlsEngines:
             model_name=model,
             requested_output_names=list(outputs),
             inputs=[_tensor(images)],
-            **({"trace": self.trace} if self.trace else {}),
+            **({"trace": self._trace} if self._trace else {}),
             **_placed(images),
         )
         response = request.exec()
