@@ -32,8 +32,8 @@ _MIDDLE = 0.22
 _STILL_WEIGHT = 0.1
 # Of a box, along a side: enough for a row in each part, and for shares.
 _LEAST_ROWS, _LEAST_COLUMNS, _MOST_PIXELS = 6, 2, 32
-# Measured on pedestrians: sightings of one share .76 on average, of two .40, with standard deviations of .09 and .19; so
-# .5 tells nothing, and each tenth changes the log likelihood by 1 (half of what independent sightings would).
+# Measured on pedestrians: sightings of one share .76 on average, of two .40, with standard deviations of .09 and .19;
+# so .5 tells nothing, and each tenth changes the log likelihood by 1 (half of what independent sightings would).
 NEITHER = 0.5
 _PER_SHARED = 10.0
 

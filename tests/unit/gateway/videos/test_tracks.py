@@ -21,10 +21,7 @@ def _dress(name: str) -> Colours:
 
 
 def _person(x: float, y: float = 0.5, score: float = 0.9, label: str = "person", dress: str = "") -> Detection:
-    colours = None
-    if dress:
-        colours = _dress(dress)
-    return Detection(label, score, _box(x, y), colours)
+    return Detection(label, score, _box(x, y), _dress(dress) if dress else None)
 
 
 def _followed(looks: Iterable[tuple[float, Sequence[Detection]]]) -> list[Track]:
