@@ -67,10 +67,10 @@ def milvus_part(settings: StackSettings, addresses: Addresses) -> Part:
     return Part(
         name="milvus",
         command=(
-            str(Path(sys.executable).with_name("milvus-lite")),
-            "server",
+            sys.executable,
+            "-m",
+            "framelens_gateway.stack.milvus_lite",
             f"--data-dir={settings.var_dir / 'milvus'}",
-            # By itself it listens on every interface, with no authentication.
             f"--host={_LOOPBACK}",
             f"--port={_port(addresses.milvus)}",
         ),

@@ -297,18 +297,14 @@ class MilvusLite:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        program = Path(sys.executable).with_name("milvus-lite")
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    program,
-                    "server",
-                    "--data-dir",
-                    self.folder / "data",
-                    "--host",
-                    "127.0.0.1",
-                    "--port",
-                    str(self.port),
+                    sys.executable,
+                    "-m",
+                    "framelens_gateway.stack.milvus_lite",
+                    f"--data-dir={self.folder / 'data'}",
+                    f"--port={self.port}",
                 ],
                 stdout=log,
                 stderr=subprocess.STDOUT,
