@@ -74,9 +74,9 @@ class FromCrops:
             raise CropUnusable(row, error.message) from error
 
     async def _is_still_there(self, row: Row) -> bool:
-        """What is replaced or deleted meanwhile loses its crops after its rows."""
+        """What is replaced or deleted meanwhile loses its crops after its rows, and may get them back."""
         now = await self._index.stored(self._source.name, [row["row_id"]])
-        return bool(now) and now[0]["picture_id"] == row["picture_id"]
+        return bool(now) and now[0]["updated_at"] == row["updated_at"]
 
 
 class FromVectors:

@@ -177,6 +177,27 @@ async def test_a_row_that_comes_back_while_its_ghost_is_deleted_is_not_lost(worl
     world.check_all()
 
 
+async def test_a_product_that_is_replaced_and_put_back_while_its_crop_is_read_is_copied(world: World) -> None:
+    crop = world.index.rows[OLD_NAME]["p0\x1f00"]["picture_id"]
+    real = world.crops.read
+
+    async def away(name: str) -> bytes | None:
+        if name != crop or between.done:
+            return await real(name)
+        await between.meet()
+        read = await real(name)
+        await world.store("p0", b"picture 0 0")
+        assert read is None
+        assert await real(name) is not None
+        return read
+
+    between = Between(lambda: world.store("p0", b"another"))
+    world.crops.read = away  # type: ignore[method-assign]
+    await world.migrate()
+    assert between.done
+    world.check_all()
+
+
 async def test_ghosts_and_what_is_missing_or_old_are_mended(world: World) -> None:
     await world.migrate()
     await world.roll_back()
