@@ -11,7 +11,7 @@ from framelens_client import AsyncClient, FrameLensError, Overloaded
 from framelens_client.settings import Retries
 
 CALLERS = 500
-SECONDS = 30
+SECONDS = 15
 
 
 def resident_mib(pid: int) -> float:

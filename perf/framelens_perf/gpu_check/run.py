@@ -15,7 +15,7 @@ from framelens_perf.gpu_check.summary import summary
 from framelens_perf.in_process import DETECTOR, EMBEDDER
 
 # Of a look at whether it works, on cores that do all of it.
-_BRIEFLY = Effort(window_s=2.0, requests=20, windows=4, attempts=3, slo_repeats=1)
+_BRIEFLY = Effort(window_s=1.0, requests=20, windows=4, attempts=2, slo_repeats=1)
 
 
 def gpu_check(settings: Settings, say: Say) -> Report:

@@ -194,6 +194,7 @@ class World:
         self.models = Models(self.recognizer)
         self.crops = CropStore(folder / "crops")
         self.progress = Silence()
+        self.queries = 20
         self.flushers = [Flusher(self.index, 60) for _ in range(2)]
         self.gateways = [self._gateway(each) for each in self.flushers]
         # The pictures of each product that is stored; products that are being written are unsettled.
@@ -258,13 +259,13 @@ class World:
         roles = await Roles.read(index, "products")
         size = SIZE if roles.live.space == space else await ensure_space(recognizer, models, space)
         embedder = CropEmbedder(recognizer, self.crops, 8)
-        migration = Migration(index, embedder, bounds, 20, self.progress)
+        migration = Migration(index, embedder, bounds, self.queries, self.progress)
         return await migration.run(roles, Goal(space, roles.live.index_type, size), lambda: True)
 
     async def rebuild(self, life: Life | None = None, index_type: str = "FLAT") -> Moved:
         index, _, _ = self._seen_by(life)
         roles = await Roles.read(index, "products")
-        migration = Migration(index, None, NO_BOUNDS, 20, self.progress)
+        migration = Migration(index, None, NO_BOUNDS, self.queries, self.progress)
         return await migration.run(roles, Goal(roles.live.space, index_type, SIZE), lambda: True)
 
     async def roll_back(self, life: Life | None = None) -> Any:
